@@ -1,0 +1,4 @@
+//! The crate from outside: one binary for all integration tests.
+
+#[cfg(all(feature = "cli", target_os = "linux"))]
+mod keeper;

@@ -1,0 +1,198 @@
+//! The identity lease of this process: taking it over, keeping it alive, offering and withdrawing, and leaving.
+//!
+//! One identity, one process: the start of a process takes the identity lease over by a conditional write of its
+//! incarnation, and a process that finds another incarnation there afterwards has been ousted.
+
+use super::Candidate;
+use super::message::{Effect, IdentityWrite, Now, Outcome, Request, Seen};
+use super::term::Work;
+use crate::identity::IdentityLease;
+use crate::time::Mono;
+
+/// What a process knows of its own presence in the election.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Presence {
+    /// Whether this process has ever been seen as the one on its identity lease.
+    joined: bool,
+    own: bool,
+    request: Option<IdentityRequest>,
+    read_wanted: bool,
+    retry_at: Mono,
+    renew_at: Mono,
+    renew_now: bool,
+    wrote: bool,
+    deleted: bool,
+}
+
+/// The one request on the identity lease that is under way.
+#[derive(Clone, Copy, Debug)]
+struct IdentityRequest {
+    id: Request,
+    sent: Mono,
+    kind: Kind,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Kind {
+    Read,
+    Write,
+    Delete,
+}
+
+impl Presence {
+    /// Whether the identity lease is known to be this process's.
+    pub(super) const fn own(&self) -> bool {
+        self.own
+    }
+
+    /// Shows at once that this candidate lives: an offer to it was withdrawn, or its acceptance met a conflict.
+    pub(super) const fn renew_now(&mut self) {
+        self.renew_now = true;
+    }
+}
+
+impl Candidate {
+    pub(super) fn observe_identity(&mut self, now: Now, seen: Seen<IdentityLease>) {
+        if !self.own_lease.learn(seen) {
+            return;
+        }
+        self.presence.read_wanted = false;
+        let incarnation = self.own_lease.object().map(|lease| lease.incarnation.clone());
+        self.presence.own = incarnation == Some(Some(self.settings.incarnation.clone()));
+        if self.presence.own {
+            self.presence.joined = true;
+        } else if let Some(Some(other)) = incarnation
+            && self.presence.joined
+        {
+            self.ousted.get_or_insert(other);
+            self.begin_leaving(now);
+        }
+    }
+
+    pub(super) fn identity_answer(&mut self, now: Now, id: Request, outcome: Outcome<IdentityLease>) {
+        let Some(asked) = self.presence.request.take_if(|asked| asked.id == id) else {
+            return;
+        };
+        match outcome {
+            Outcome::Done(_) if asked.kind == Kind::Delete => self.presence.deleted = true,
+            Outcome::Done(seen) => {
+                self.presence.read_wanted = false;
+                if asked.kind == Kind::Write {
+                    self.presence.renew_now = false;
+                    let interval = self.settings.timing.identity_interval();
+                    self.presence.renew_at = asked.sent + interval * (1000 + self.permille() / 10) / 1000;
+                }
+                self.observe_identity(now, seen);
+            }
+            Outcome::Conflict => {
+                self.presence.read_wanted = asked.kind != Kind::Read;
+                // The first answer to a conflict is a read at once; a read that conflicts waits like a failure.
+                if asked.kind == Kind::Read {
+                    self.identity_retry(now);
+                }
+            }
+            Outcome::Failed => self.identity_retry(now),
+        }
+    }
+
+    fn identity_retry(&mut self, now: Now) {
+        let period = self.settings.timing.retry_period();
+        self.presence.retry_at = now.mono + period * (750 + self.permille() / 4) / 1000;
+    }
+
+    /// Sends the next request on the identity lease, if there is one to send.
+    pub(super) fn drive_identity(&mut self, now: Now) {
+        if !self.own_lease.known()
+            || self.presence.request.is_some()
+            || !self.due(now, self.presence.retry_at)
+        {
+            return;
+        }
+        if self.presence.read_wanted {
+            let id = self.ask(now, Kind::Read);
+            self.effects.push_back(Effect::ReadIdentity {
+                id,
+                within: self.settings.timing.request_deadline(),
+            });
+            return;
+        }
+        let Some(write) = self.next_identity_write(now) else {
+            return;
+        };
+        let kind = if matches!(write, IdentityWrite::Delete { .. }) {
+            Kind::Delete
+        } else {
+            Kind::Write
+        };
+        self.presence.wrote = true;
+        let id = self.ask(now, kind);
+        self.effects.push_back(Effect::WriteIdentity {
+            id,
+            write,
+            within: self.settings.timing.request_deadline(),
+        });
+    }
+
+    fn next_identity_write(&mut self, now: Now) -> Option<IdentityWrite> {
+        if self.ousted.is_some() || self.presence.deleted {
+            return None;
+        }
+        let going = self.leaving.is_some();
+        let offers = self.offers(now);
+        let duration = self.settings.timing.identity_duration();
+        let Some(lease) = self.own_lease.object() else {
+            // Missing: created at once, also in the middle of a term, or nobody would know what leads.
+            let leave = going && self.term().is_none();
+            return (!leave).then(|| IdentityWrite::Create {
+                offers,
+                renew_time: self.stamp(now, None),
+                duration,
+            });
+        };
+        let (uid, base) = (lease.uid.clone(), lease.revision.clone());
+        let (renewed, says) = (lease.renew_time, lease.leads.contains(&self.settings.lease));
+        if going && self.work == Work::Idle && self.lease_settled() {
+            return self.presence.own.then_some(IdentityWrite::Delete { uid, base });
+        }
+        if going && !self.presence.own {
+            return None;
+        }
+        let write = !self.presence.own
+            || self.presence.renew_now
+            || says != offers
+            || self.due(now, self.presence.renew_at);
+        write.then(|| IdentityWrite::Update {
+            uid,
+            base,
+            offers,
+            renew_time: self.stamp(now, renewed),
+            duration,
+        })
+    }
+
+    /// Whether this candidate offers itself: it is healthy, stays, and somebody waits to lead. One that led a moment ago
+    /// may ask again, so nobody waiting counts only after a retry period.
+    fn offers(&mut self, now: Now) -> bool {
+        if !self.healthy || self.leaving.is_some() || self.ousted.is_some() {
+            return false;
+        }
+        let patience = self.unwanted_since + self.settings.timing.retry_period();
+        self.wanted || self.term().is_some() || !self.due(now, patience)
+    }
+
+    /// Whether nothing of this process is left among the identity leases.
+    pub(super) fn identity_gone(&self) -> bool {
+        self.presence.request.is_none()
+            && (!self.presence.wrote || self.presence.deleted || !self.presence.own)
+    }
+
+    fn ask(&mut self, now: Now, kind: Kind) -> Request {
+        let id = self.request();
+        self.presence.request = Some(IdentityRequest {
+            id,
+            sent: now.mono,
+            kind,
+        });
+        id
+    }
+}

@@ -1,0 +1,242 @@
+//! The candidate's side of the protocol: a state machine without IO.
+//!
+//! A shell feeds it [`Event`]s and carries out its [`Effect`]s; [`Candidate::deadline`] says when to call again without
+//! an event. The machine never claims a lease: it accepts an offer made to it, renews, hands over, releases, declines,
+//! and as nominee asks the holder to give way.
+//!
+//! ```text
+//!            offer, accept succeeded             told to stop                work stopped
+//!   Idle ──────────────────────────▶ Running ─────────────▶ Stopping ─────────────────────▶ Parting ──▶ Idle
+//!    ▲                                                                 release or hand over    │
+//!    └─────────────────────────────────────────────────────────────────────────────────────────┘
+//! ```
+//!
+//! What is deliberately absent: clocks (each call brings [`Now`]), the work itself, and any trust in the wall clock,
+//! which only stamps attempts so that a read can tell which of them landed.
+//!
+//! Contract: after each [`Candidate::handle`], call [`Candidate::poll`] until it returns `None`.
+
+mod identity;
+mod knowledge;
+mod leading;
+mod message;
+mod term;
+
+pub use message::{Effect, EndReason, Event, IdentityWrite, Now, Outcome, Request, Seen, Settings, Stopped};
+pub use term::Term;
+
+use alloc::collections::VecDeque;
+use alloc::vec::Vec;
+
+use crate::identity::IdentityLease;
+use crate::lease::LeaderLease;
+use crate::names::{Incarnation, Revision};
+use crate::time::{Mono, Wall};
+use identity::Presence;
+use knowledge::Knowledge;
+use leading::LeaseRequest;
+use term::{Attempt, Work};
+
+/// One process that offers itself for one leader lease.
+#[derive(Clone, Debug)]
+pub struct Candidate {
+    settings: Settings,
+    lease: Knowledge<LeaderLease>,
+    own_lease: Knowledge<IdentityLease>,
+    presence: Presence,
+    work: Work,
+    /// Accept and renew requests whose outcome may still become known.
+    attempts: Vec<Attempt>,
+    /// The acquire times of every acceptance that this process sent: what makes a record its own.
+    accepted: Vec<Wall>,
+    /// The stamp of the last attempt, so that each has its own.
+    last_stamp: Wall,
+    lease_request: Option<LeaseRequest>,
+    lease_read_wanted: bool,
+    /// The version on which the last write met a conflict, while nothing newer is known.
+    conflict_base: Option<Revision>,
+    /// Whether the read that is wanted was caused by a silent watch.
+    silent: bool,
+    lease_retry_at: Mono,
+    heard_at: Mono,
+    healthy: bool,
+    wanted: bool,
+    unwanted_since: Mono,
+    leaving: Option<Leaving>,
+    ousted: Option<Incarnation>,
+    finished: bool,
+    next_request: u64,
+    random: u64,
+    wake: Option<Mono>,
+    effects: VecDeque<Effect>,
+}
+
+/// A process that is on its way out.
+#[derive(Clone, Copy, Debug)]
+struct Leaving {
+    /// Until when a successor may be nominated while the work still runs.
+    successor_by: Mono,
+    /// After which the process ends even if the API server does not answer.
+    give_up_at: Option<Mono>,
+}
+
+impl Candidate {
+    /// A candidate that has not been heard of yet. It first wants to see both leases, as [`Event::Lease`] and
+    /// [`Event::Identity`].
+    #[must_use]
+    pub fn new(settings: Settings, now: Now) -> Self {
+        Self {
+            random: settings.seed,
+            settings,
+            lease: Knowledge::default(),
+            own_lease: Knowledge::default(),
+            presence: Presence::default(),
+            work: Work::Idle,
+            attempts: Vec::new(),
+            accepted: Vec::new(),
+            last_stamp: Wall::default(),
+            lease_request: None,
+            lease_read_wanted: false,
+            conflict_base: None,
+            silent: false,
+            lease_retry_at: now.mono,
+            heard_at: now.mono,
+            healthy: true,
+            wanted: false,
+            unwanted_since: now.mono,
+            leaving: None,
+            ousted: None,
+            finished: false,
+            next_request: 0,
+            wake: None,
+            effects: VecDeque::new(),
+        }
+    }
+
+    /// Takes one event in. Early, repeated and outdated events are harmless.
+    pub fn handle(&mut self, now: Now, event: Event) {
+        match event {
+            Event::Lease(seen) => {
+                self.heard_at = now.mono;
+                self.observe_lease(now, seen);
+            }
+            Event::Identity(seen) => self.observe_identity(now, seen),
+            Event::Heard => self.heard_at = now.mono,
+            Event::LeaseAnswer { id, outcome } => self.lease_answer(now, id, outcome),
+            Event::IdentityAnswer { id, outcome } => self.identity_answer(now, id, outcome),
+            Event::Wanted(wanted) => {
+                if self.wanted != wanted {
+                    self.unwanted_since = now.mono;
+                }
+                self.wanted = wanted;
+            }
+            Event::Healthy(healthy) => self.healthy = healthy,
+            Event::WorkStopped(stopped) => self.work_stopped(now, stopped),
+            Event::Shutdown => self.begin_leaving(now),
+            Event::Timer => {}
+        }
+        self.drive(now);
+    }
+
+    /// The next effect to carry out; `None` when all are.
+    pub fn poll(&mut self) -> Option<Effect> {
+        self.effects.pop_front()
+    }
+
+    /// When to call [`Candidate::handle`] with [`Event::Timer`] if nothing else happens; `None` when finished.
+    #[must_use]
+    pub fn deadline(&self) -> Option<Mono> {
+        self.wake
+    }
+
+    /// The term, while this process leads and may act.
+    #[must_use]
+    pub fn term(&self) -> Option<&Term> {
+        self.work
+            .term()
+            .filter(|_| !matches!(self.work, Work::Parting { .. }))
+    }
+
+    fn drive(&mut self, now: Now) {
+        self.wake = None;
+        if self.finished {
+            return;
+        }
+        self.drive_work(now);
+        self.drive_lease(now);
+        self.drive_identity(now);
+        self.drive_leaving(now);
+    }
+
+    /// Whether a moment has come; if not, the machine wakes at it.
+    fn due(&mut self, now: Now, at: Mono) -> bool {
+        if now.mono >= at {
+            return true;
+        }
+        self.wake = Some(self.wake.map_or(at, |wake| wake.min(at)));
+        false
+    }
+
+    fn begin_leaving(&mut self, now: Now) {
+        if self.leaving.is_none() {
+            self.leaving = Some(Leaving {
+                successor_by: now.mono + SUCCESSOR_WAIT,
+                give_up_at: None,
+            });
+        }
+    }
+
+    /// Ends the process once nothing of it is left: no work, no request whose outcome is open, no identity lease.
+    fn drive_leaving(&mut self, now: Now) {
+        let Some(mut leaving) = self.leaving else { return };
+        if self.term().is_some() {
+            return;
+        }
+        let give_up_at = *leaving.give_up_at.get_or_insert(
+            now.mono
+                + self
+                    .settings
+                    .timing
+                    .term(self.settings.timing.lease_duration())
+                    .deadline,
+        );
+        self.leaving = Some(leaving);
+        let settled = self.lease_settled() && (self.ousted.is_some() || self.identity_gone());
+        if settled || self.due(now, give_up_at) {
+            self.finished = true;
+            self.wake = None;
+            self.effects.push_back(Effect::Finished {
+                ousted_by: self.ousted.clone(),
+            });
+        }
+    }
+
+    /// A stamp that no attempt of this process and no renewal seen on the lease has.
+    fn stamp(&mut self, now: Now, on_lease: Option<Wall>) -> Wall {
+        let stamp = now
+            .wall
+            .max(on_lease.unwrap_or_default().next())
+            .max(self.last_stamp.next());
+        self.last_stamp = stamp;
+        stamp
+    }
+
+    fn request(&mut self) -> Request {
+        self.next_request += 1;
+        Request::new(self.next_request)
+    }
+
+    /// A number below `1000`, from the seed of the settings (splitmix64).
+    fn permille(&mut self) -> u32 {
+        self.random = self.random.wrapping_add(0x9e37_79b9_7f4a_7c15);
+        let mut mixed = self.random;
+        mixed = (mixed ^ (mixed >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+        mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+        u32::try_from((mixed ^ (mixed >> 31)) % 1000).unwrap_or_default()
+    }
+}
+
+/// How long a leader that is told to shut down goes on working while the elector nominates its successor, so that the
+/// handover costs one write. Longer than the four requests that this takes on a slow server, and short enough that a
+/// lone replica stops without anybody noticing the wait.
+const SUCCESSOR_WAIT: core::time::Duration = core::time::Duration::from_millis(300);

@@ -1,0 +1,322 @@
+//! Kubernetes objects to records and back: the only place that knows what an annotation is called.
+//!
+//! Reading never fails as a whole: what cannot be read becomes a [`Refusal`], or an absent value, that people can see.
+//! Writing starts from the object that was read and changes only what the protocol names, so labels, owners,
+//! finalizers and foreign annotations stay as they are.
+
+use alloc::borrow::ToOwned;
+use alloc::collections::BTreeMap;
+use alloc::string::{String, ToString};
+use alloc::vec::Vec;
+
+use k8s_openapi::api::coordination::v1::{Lease, LeaseSpec};
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::{MicroTime, ObjectMeta, OwnerReference};
+use k8s_openapi::jiff::Timestamp;
+
+use crate::identity::{IdentityLease, Refusal};
+use crate::lease::{LeaderLease, LeaseCreate, LeaseWrite, Record};
+use crate::names::{Identity, Incarnation, LeaseKey, Revision, Uid, shorten};
+use crate::strategy::Versions;
+use crate::time::{LeaseSeconds, Wall};
+use crate::version::Version;
+
+/// Identity lease: the leader leases that the candidate offers itself for (prototype of KEP-4355).
+pub const CAN_LEAD_LEASES: &str = "coordination.k8s.io/can-lead-leases";
+/// Identity lease: what the program is (prototype of KEP-4355).
+pub const BINARY_VERSION: &str = "coordination.k8s.io/binary-version";
+/// Identity lease: what it behaves as, the emulation version (prototype of KEP-4355).
+pub const COMPATIBILITY_VERSION: &str = "coordination.k8s.io/compatibility-version";
+/// Leader lease: which elector granted it (prototype of KEP-4355).
+pub const ELECTED_BY: &str = "coordination.k8s.io/elected-by";
+/// Leader lease: the holder must stop, release, and not renew (prototype of KEP-4355).
+pub const END_OF_TERM: &str = "coordination.k8s.io/end-of-term";
+/// Leader lease: the nominated successor.
+pub const PREFERRED_HOLDER: &str = "coordinated-election.io/preferred-holder";
+/// Leader lease: the strategy that it asks for.
+pub const STRATEGY: &str = "coordinated-election.io/strategy";
+/// Both: a fresh value for each start of a process.
+pub const INCARNATION: &str = "coordinated-election.io/incarnation";
+
+/// The value of [`ELECTED_BY`].
+pub const ELECTED_BY_VALUE: &str = "leader-election-controller";
+/// The lease of the electors themselves, which is never offered.
+pub const ELECTORS_LEASE: (&str, &str) = ("kube-system", "coordinated-election-controller");
+/// The namespace of the nodes' heartbeats, whose leases are never offered.
+pub const NODE_LEASE_NAMESPACE: &str = "kube-node-lease";
+
+/// A Lease, as the one of the two kinds that it is.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Item {
+    /// It offers itself for leader leases.
+    Identity(IdentityLease),
+    /// Anything else.
+    Leader(LeaderLease),
+}
+
+/// Reads a Lease. `None` when it has no name, namespace, uid or resource version, which no server sends.
+#[must_use]
+pub fn read(lease: &Lease) -> Option<Item> {
+    if lease
+        .metadata
+        .annotations
+        .as_ref()
+        .is_some_and(|map| map.contains_key(CAN_LEAD_LEASES))
+    {
+        read_identity(lease).map(Item::Identity)
+    } else {
+        read_leader(lease).map(Item::Leader)
+    }
+}
+
+/// Reads a Lease as a leader lease, whatever its annotations say.
+#[must_use]
+pub fn read_leader(lease: &Lease) -> Option<LeaderLease> {
+    let (key, uid, revision) = address(lease)?;
+    let spec = lease.spec.as_ref();
+    let note = |name: &str| annotation(lease, name).filter(|text| !text.is_empty());
+    Some(LeaderLease {
+        key,
+        uid,
+        revision,
+        record: Record {
+            holder: spec.and_then(holder),
+            renew_time: spec.and_then(|spec| spec.renew_time.as_ref()).map(wall),
+            acquire_time: spec.and_then(|spec| spec.acquire_time.as_ref()).map(wall),
+            duration: spec.and_then(duration),
+            transitions: spec
+                .and_then(|spec| spec.lease_transitions)
+                .and_then(|count| u32::try_from(count).ok())
+                .unwrap_or_default(),
+            incarnation: note(INCARNATION).map(Incarnation::new),
+            end_of_term: note(END_OF_TERM) == Some("true"),
+            preferred_holder: note(PREFERRED_HOLDER).map(Identity::new),
+            elected: note(ELECTED_BY) == Some(ELECTED_BY_VALUE),
+        },
+        strategy: note(STRATEGY).map(|text| text.parse().map_err(|_| shorten(text))),
+    })
+}
+
+/// Reads a Lease as an identity lease; without an offer it names no leader lease.
+#[must_use]
+pub fn read_identity(lease: &Lease) -> Option<IdentityLease> {
+    let (key, uid, revision) = address(lease)?;
+    let spec = lease.spec.as_ref();
+    let mut leads = Vec::new();
+    let mut refused = Vec::new();
+    for item in annotation(lease, CAN_LEAD_LEASES).unwrap_or_default().split(',') {
+        match read_offer(&key, item.trim()) {
+            Some(Ok(named)) if !leads.contains(&named) => leads.push(named),
+            Some(Err(refusal)) => refused.push(refusal),
+            _ => {}
+        }
+    }
+    let holder = spec.and_then(holder);
+    let versions = if holder.as_ref().is_none_or(|holder| holder.as_str() != key.name()) {
+        Err(Refusal::NameIsNotHolder { holder })
+    } else {
+        read_versions(lease)
+    };
+    Some(IdentityLease {
+        uid,
+        revision,
+        incarnation: annotation(lease, INCARNATION)
+            .filter(|text| !text.is_empty())
+            .map(Incarnation::new),
+        renew_time: spec.and_then(|spec| spec.renew_time.as_ref()).map(wall),
+        duration: spec.and_then(duration).unwrap_or(LeaseSeconds::IDENTITY),
+        leads,
+        refused,
+        versions,
+        created: lease
+            .metadata
+            .creation_timestamp
+            .as_ref()
+            .map(|time| Wall::from_micros(time.0.as_microsecond())),
+        owned_by_pod: lease
+            .metadata
+            .owner_references
+            .iter()
+            .flatten()
+            .any(|owner| owner.kind == "Pod"),
+        key,
+    })
+}
+
+/// The object that a conditional update leaves: `base` with the record of the write, and nothing else changed.
+#[must_use]
+pub fn update(base: &Lease, write: &LeaseWrite) -> Lease {
+    let mut lease = base.clone();
+    let record = &write.record;
+    lease.metadata.uid = Some(write.uid.as_str().to_owned());
+    lease.metadata.resource_version = Some(write.base.as_str().to_owned());
+    let spec = lease.spec.get_or_insert_default();
+    spec.holder_identity = record.holder.as_ref().map(ToString::to_string);
+    spec.renew_time = record.renew_time.map(micro_time);
+    spec.acquire_time = record.acquire_time.map(micro_time);
+    spec.lease_duration_seconds = record.duration.map(int32);
+    spec.lease_transitions = Some(i32::try_from(record.transitions).unwrap_or(i32::MAX));
+    let notes = lease.metadata.annotations.get_or_insert_default();
+    annotate(
+        notes,
+        INCARNATION,
+        record.incarnation.as_ref().map(Incarnation::as_str),
+    );
+    annotate(notes, END_OF_TERM, record.end_of_term.then_some("true"));
+    annotate(
+        notes,
+        PREFERRED_HOLDER,
+        record.preferred_holder.as_ref().map(Identity::as_str),
+    );
+    if record.elected {
+        annotate(notes, ELECTED_BY, Some(ELECTED_BY_VALUE));
+    }
+    lease
+}
+
+/// The object of a create: without a holder, and without a time.
+#[must_use]
+pub fn create(create: &LeaseCreate) -> Lease {
+    Lease {
+        metadata: ObjectMeta {
+            namespace: Some(create.key.namespace().to_owned()),
+            name: Some(create.key.name().to_owned()),
+            annotations: Some(BTreeMap::from([(
+                ELECTED_BY.to_owned(),
+                ELECTED_BY_VALUE.to_owned(),
+            )])),
+            ..ObjectMeta::default()
+        },
+        spec: Some(LeaseSpec {
+            lease_duration_seconds: Some(int32(create.duration)),
+            lease_transitions: Some(0),
+            ..LeaseSpec::default()
+        }),
+    }
+}
+
+/// What a candidate writes on its identity lease.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct IdentityRecord {
+    /// The name of the identity lease.
+    pub key: LeaseKey,
+    /// Which process writes.
+    pub incarnation: Incarnation,
+    /// The leader lease that it offers itself for; `None` while it cannot lead.
+    pub leads: Option<LeaseKey>,
+    /// Its versions.
+    pub versions: Versions,
+    /// The stamp of this renewal.
+    pub renew_time: Wall,
+    /// How long it counts as alive afterwards.
+    pub duration: LeaseSeconds,
+}
+
+/// The object of an identity lease: `base` when it exists, with uid and resource version as preconditions, or a new one.
+#[must_use]
+pub fn identity(base: Option<&Lease>, record: &IdentityRecord, owner: Option<&OwnerReference>) -> Lease {
+    let mut lease = base.cloned().unwrap_or_default();
+    let meta = &mut lease.metadata;
+    meta.namespace = Some(record.key.namespace().to_owned());
+    meta.name = Some(record.key.name().to_owned());
+    if let Some(owner) = owner {
+        meta.owner_references = Some(Vec::from([owner.clone()]));
+    }
+    let leads = record.leads.as_ref().map(ToString::to_string).unwrap_or_default();
+    let notes = meta.annotations.get_or_insert_default();
+    annotate(notes, CAN_LEAD_LEASES, Some(&leads));
+    annotate(notes, BINARY_VERSION, Some(record.versions.binary.as_str()));
+    annotate(
+        notes,
+        COMPATIBILITY_VERSION,
+        Some(record.versions.emulation.as_str()),
+    );
+    annotate(notes, INCARNATION, Some(record.incarnation.as_str()));
+    let spec = lease.spec.get_or_insert_default();
+    spec.holder_identity = Some(record.key.name().to_owned());
+    spec.lease_duration_seconds = Some(int32(record.duration));
+    spec.renew_time = Some(micro_time(record.renew_time));
+    lease
+}
+
+/// Whether a lease may be granted at all: not the electors' own, and none of the nodes' namespace.
+#[must_use]
+pub fn may_be_leader_lease(key: &LeaseKey) -> bool {
+    key.namespace() != NODE_LEASE_NAMESPACE && (key.namespace(), key.name()) != ELECTORS_LEASE
+}
+
+fn address(lease: &Lease) -> Option<(LeaseKey, Uid, Revision)> {
+    let meta = &lease.metadata;
+    let key = LeaseKey::new(meta.namespace.as_deref()?, meta.name.as_deref()?);
+    Some((
+        key,
+        Uid::new(meta.uid.as_deref()?),
+        Revision::new(meta.resource_version.as_deref()?),
+    ))
+}
+
+fn read_offer(own: &LeaseKey, item: &str) -> Option<Result<LeaseKey, Refusal>> {
+    if item.is_empty() {
+        return None;
+    }
+    Some(match item.parse::<LeaseKey>() {
+        Err(error) => Err(Refusal::LeaseUnreadable {
+            why: error.to_string(),
+        }),
+        Ok(lease) if lease.namespace() != own.namespace() => Err(Refusal::OtherNamespace { lease }),
+        Ok(lease) if lease == *own || !may_be_leader_lease(&lease) => {
+            Err(Refusal::NeverALeaderLease { lease })
+        }
+        Ok(lease) => Ok(lease),
+    })
+}
+
+fn read_versions(lease: &Lease) -> Result<Versions, Refusal> {
+    let read = |which, key| -> Result<Version, Refusal> {
+        let text = annotation(lease, key).ok_or(Refusal::VersionMissing { which })?;
+        text.parse::<Version>()
+            .map_err(|error| Refusal::VersionUnreadable {
+                which,
+                why: error.to_string(),
+            })
+    };
+    Ok(Versions {
+        binary: read("binary", BINARY_VERSION)?,
+        emulation: read("emulation", COMPATIBILITY_VERSION)?,
+    })
+}
+
+fn annotation<'a>(lease: &'a Lease, key: &str) -> Option<&'a str> {
+    lease.metadata.annotations.as_ref()?.get(key).map(String::as_str)
+}
+
+fn annotate(notes: &mut BTreeMap<String, String>, key: &str, value: Option<&str>) {
+    match value {
+        Some(value) => notes.insert(key.to_owned(), value.to_owned()),
+        None => notes.remove(key),
+    };
+}
+
+fn holder(spec: &LeaseSpec) -> Option<Identity> {
+    spec.holder_identity
+        .as_deref()
+        .filter(|text| !text.is_empty())
+        .map(Identity::new)
+}
+
+fn duration(spec: &LeaseSpec) -> Option<LeaseSeconds> {
+    spec.lease_duration_seconds
+        .and_then(|seconds| u32::try_from(seconds).ok())
+        .and_then(LeaseSeconds::new)
+}
+
+fn wall(time: &MicroTime) -> Wall {
+    Wall::from_micros(time.0.as_microsecond())
+}
+
+fn micro_time(wall: Wall) -> MicroTime {
+    MicroTime(Timestamp::from_microsecond(wall.as_micros()).unwrap_or_default())
+}
+
+fn int32(seconds: LeaseSeconds) -> i32 {
+    i32::try_from(seconds.get()).unwrap_or(i32::MAX)
+}
