@@ -115,12 +115,14 @@ mod linux {
     /// Appends its process id and the time, eight bytes each, until somebody ends it, or for twenty seconds.
     fn ticker(mut args: impl Iterator<Item = OsString>) -> ExitCode {
         let path = args.next().expect("a file");
-        let mut children = Vec::new();
+        let (mut children, mut ballast) = (Vec::new(), Vec::new());
         for mode in args {
             match mode.to_str() {
                 Some("ignore-term") => drop(signal(SignalKind::terminate()).expect("a signal handler")),
                 Some("own-group") => rustix::process::setpgid(None, None).expect("a new process group"),
                 Some("own-session") => drop(rustix::process::setsid().expect("a new session")),
+                // Takes long to die: the kernel gives all of this back first.
+                Some("heavy") => ballast.push(vec![1_u8; 256 << 20]),
                 // A child in the mode that follows the word.
                 Some(child) => {
                     let mode = child.strip_prefix("child:").expect("a known mode");

@@ -296,9 +296,9 @@ async fn write_identity(
             });
             let delete = api.delete(key.name(), &params);
             match answered(clock, within, delete, key, "removal of the identity lease").await {
-                Outcome::Done(_) => Outcome::Done(Seen { as_of: revision, object: None }),
-                Outcome::Conflict => Outcome::Conflict,
-                Outcome::Failed => Outcome::Failed,
+                Reply::Done(_) => Outcome::Done(Seen { as_of: revision, object: None }),
+                Reply::Conflict => Outcome::Conflict,
+                Reply::Failed => Outcome::Failed,
             }
         }
         IdentityRequest::Outdated => Outcome::Conflict,
@@ -331,40 +331,46 @@ async fn answered<T>(
     request: impl Future<Output = Result<T, kube::Error>>,
     key: &LeaseKey,
     what: &str,
-) -> Outcome<T> {
+) -> Reply<T> {
     let deadline = clock.sleep_until(clock.now() + within);
     let result = tokio::select! {
         biased;
         result = request => result,
         () = deadline => {
             tracing::warn!(lease = %key, "{what}: no answer within {within:?}");
-            return Outcome::Failed;
+            return Reply::Failed;
         }
     };
     match result {
-        Ok(value) => Outcome::Done(Seen { as_of: Revision::new(""), object: Some(value) }),
+        Ok(value) => Reply::Done(value),
         Err(error) => match classify(&error) {
             Failure::Conflict | Failure::AlreadyExists | Failure::NotFound => {
                 tracing::debug!(lease = %key, "{what}: {error}");
-                Outcome::Conflict
+                Reply::Conflict
             }
             failure => {
                 tracing::warn!(lease = %key, "{what}: {failure}");
-                Outcome::Failed
+                Reply::Failed
             }
         },
     }
 }
 
-fn done<T>(outcome: Outcome<Lease>, convert: fn(&Lease) -> Option<T>) -> Outcome<Versioned<T>> {
-    match outcome {
-        Outcome::Conflict => Outcome::Conflict,
-        Outcome::Failed => Outcome::Failed,
-        Outcome::Done(Seen { object, .. }) => {
-            let lease = object.filter(|lease| lease.metadata.resource_version.is_some());
+/// How a request ended, before anything was made of it.
+enum Reply<T> {
+    Done(T),
+    Conflict,
+    Failed,
+}
+
+fn done<T>(reply: Reply<Lease>, convert: fn(&Lease) -> Option<T>) -> Outcome<Versioned<T>> {
+    match reply {
+        Reply::Conflict => Outcome::Conflict,
+        Reply::Failed => Outcome::Failed,
+        Reply::Done(lease) => {
             // An answer without a version is no answer.
-            let Some(lease) = lease else { return Outcome::Failed };
-            let as_of = Revision::new(lease.metadata.resource_version.as_deref().unwrap_or_default());
+            let Some(version) = lease.metadata.resource_version.as_deref() else { return Outcome::Failed };
+            let as_of = Revision::new(version);
             Outcome::Done(Seen { as_of, object: Some(Versioned { record: convert(&lease), lease: Some(lease) }) })
         }
     }

@@ -238,9 +238,10 @@ impl Leadership {
         }
     }
 
-    /// When what still runs is killed; follows renewals and the end of the term.
-    pub(crate) fn kill_at(&self) -> Mono {
-        self.state.borrow().kill_at()
+    /// Follows the deadline and the end of this term, for work that is stopped from outside.
+    #[must_use]
+    pub fn watch(&self) -> TermWatch {
+        TermWatch { state: self.state.clone() }
     }
 
     /// Resolves at the moment when work that still runs must be killed.
@@ -288,6 +289,37 @@ impl Leadership {
 
     /// Gives the lease back: the work has stopped. The same as dropping the guard.
     pub fn release(self) {}
+}
+
+/// Follows one term; see [`Leadership::watch`].
+#[derive(Clone, Debug)]
+pub struct TermWatch {
+    state: watch::Receiver<TermState>,
+}
+
+/// What holds in a term at one moment.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct TermNow {
+    /// When the work is stopped unless a renewal succeeds before.
+    pub deadline: Mono,
+    /// When work that still runs is killed, once it must stop.
+    pub kill_at: Option<Mono>,
+}
+
+impl TermWatch {
+    /// What holds now.
+    pub fn current(&mut self) -> TermNow {
+        let state = self.state.borrow_and_update();
+        TermNow { deadline: state.deadline, kill_at: state.stop.as_ref().map(|(_, kill_at)| *kill_at) }
+    }
+
+    /// Resolves when something else holds than at the last [`TermWatch::current`]. Cancel-safe.
+    pub async fn changed(&mut self) {
+        if self.state.changed().await.is_err() {
+            // The election task is gone: nothing changes any more, the deadline comes.
+            std::future::pending::<()>().await;
+        }
+    }
 }
 
 impl Drop for Leadership {

@@ -48,6 +48,6 @@ mod watchdog;
 pub use builder::{Builder, JoinError};
 pub use election_core::candidate::EndReason;
 pub use fence::FenceClosed;
-pub use leadership::{Candidate, Error, Health, Leadership};
+pub use leadership::{Candidate, Error, Health, Leadership, TermNow, TermWatch};
 pub use signals::termination;
 pub use watchdog::Overrun;

@@ -1,0 +1,301 @@
+//! The only file of this crate that reads clocks and waits for them (the keeper of `candidate run` has its own).
+//!
+//! [`BootClock`] is for programs, [`TokioClock`] for tests and simulations. A clock decides nothing: what a moment means
+//! is the core's to say. Deliberately absent: periodic timers and timeouts, which are a [`Clock::sleep_until`] beside
+//! the work in a `select!`.
+
+#![expect(clippy::disallowed_methods, reason = "the file through which time enters this crate")]
+
+use std::fmt;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicI64, Ordering};
+use std::time::Duration;
+
+use election_core::{Mono, Wall};
+use futures::future::BoxFuture;
+use k8s_openapi::jiff::Timestamp;
+use rustix::time::{ClockId, clock_gettime};
+
+/// Reads a clock, and waits for it.
+pub trait Clock: fmt::Debug + Send + Sync + 'static {
+    /// The moment that decides everything.
+    fn now(&self) -> Mono;
+
+    /// The wall time, for people to read in objects.
+    fn wall(&self) -> Wall;
+
+    /// Resolves as soon as [`Clock::now`] has reached `at`, never before, and at once when it has already.
+    fn sleep_until(&self, at: Mono) -> BoxFuture<'static, ()>;
+}
+
+/// A clock that the parts of a process share.
+pub type SharedClock = Arc<dyn Clock>;
+
+/// The clock of the machine: `CLOCK_BOOTTIME`, which counts while the machine sleeps, for reading and for waking.
+///
+/// A lease does not wait for a machine that sleeps, and timers of the runtime do (they run on `CLOCK_MONOTONIC`), so a
+/// sleep here is a timerfd of its own.
+///
+/// Other systems than Linux have neither: there `CLOCK_MONOTONIC` is read, which counts sleep on macOS but not on all
+/// others, and the runtime's timers wake, which look again every second.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct BootClock;
+
+impl BootClock {
+    /// The clock of the machine.
+    #[must_use]
+    pub const fn new() -> Self {
+        Self
+    }
+}
+
+impl Clock for BootClock {
+    fn now(&self) -> Mono {
+        let time = clock_gettime(BOOT_CLOCK);
+        // The kernel reports no negative time since boot, and nanoseconds below a second.
+        let seconds = u64::try_from(time.tv_sec).unwrap_or_default();
+        let nanos = u64::try_from(time.tv_nsec).unwrap_or_default();
+        Mono::from_nanos(seconds.saturating_mul(NANOS_PER_SECOND).saturating_add(nanos))
+    }
+
+    fn wall(&self) -> Wall {
+        Wall::from_micros(Timestamp::now().as_microsecond())
+    }
+
+    fn sleep_until(&self, at: Mono) -> BoxFuture<'static, ()> {
+        let clock = *self;
+        Box::pin(async move {
+            #[cfg(target_os = "linux")]
+            match timer::wait(clock, at).await {
+                Ok(()) => return,
+                // Out of file descriptors, most likely. A sleep that fails would leave a deadline unguarded.
+                Err(error) => tracing::warn!(%error, "no timerfd: looking at the clock every second instead"),
+            }
+            look_again_until(clock, at).await;
+        })
+    }
+}
+
+const NANOS_PER_SECOND: u64 = 1_000_000_000;
+
+#[cfg(target_os = "linux")]
+const BOOT_CLOCK: ClockId = ClockId::Boottime;
+#[cfg(not(target_os = "linux"))]
+const BOOT_CLOCK: ClockId = ClockId::Monotonic;
+
+/// How late [`look_again_until`] may wake after a machine has slept.
+const LOOK_AGAIN: Duration = Duration::from_secs(1);
+
+/// Sleeps on the runtime's timers, in slices so short that time asleep is noticed.
+async fn look_again_until(clock: BootClock, at: Mono) {
+    loop {
+        let left = at.since(clock.now());
+        if left.is_zero() {
+            return;
+        }
+        tokio::time::sleep(left.min(LOOK_AGAIN)).await;
+    }
+}
+
+#[cfg(target_os = "linux")]
+mod timer {
+    use super::{BootClock, Clock, Mono, NANOS_PER_SECOND};
+    use rustix::time::{
+        Itimerspec, TimerfdClockId, TimerfdFlags, TimerfdTimerFlags, Timespec, timerfd_create, timerfd_settime,
+    };
+    use std::io;
+    use tokio::io::Interest;
+    use tokio::io::unix::AsyncFd;
+
+    /// Waits on a timerfd of its own: sleeps are few, and sharing one would need a task that re-arms it.
+    pub(super) async fn wait(clock: BootClock, at: Mono) -> io::Result<()> {
+        if clock.now() >= at {
+            return Ok(());
+        }
+        let flags = TimerfdFlags::CLOEXEC | TimerfdFlags::NONBLOCK;
+        let timer = timerfd_create(TimerfdClockId::Boottime, flags)?;
+        timerfd_settime(&timer, TimerfdTimerFlags::ABSTIME, &once(at))?;
+        let timer = AsyncFd::with_interest(timer, Interest::READABLE)?;
+        loop {
+            let mut ready = timer.readable().await?;
+            if clock.now() >= at {
+                return Ok(());
+            }
+            // The runtime may report readiness that is not there.
+            ready.clear_ready();
+        }
+    }
+
+    fn once(at: Mono) -> Itimerspec {
+        // Zero would disarm the timer.
+        let nanos = at.as_nanos().max(1);
+        let field = |part: u64| part.try_into().unwrap_or(i64::MAX);
+        Itimerspec {
+            it_interval: Timespec { tv_sec: 0, tv_nsec: 0 },
+            it_value: Timespec {
+                tv_sec: field(nanos / NANOS_PER_SECOND),
+                tv_nsec: field(nanos % NANOS_PER_SECOND),
+            },
+        }
+    }
+}
+
+/// The clock of the tokio runtime, which a test can pause; it can run fast or slow, and its wall time can be wrong.
+///
+/// Its origin lies [`TokioClock::ORIGIN`] before its making, so that a test would notice who takes zero for a moment.
+#[derive(Debug)]
+pub struct TokioClock {
+    started: tokio::time::Instant,
+    base: Wall,
+    wall_offset: AtomicI64,
+    rate: Rate,
+}
+
+#[derive(Clone, Copy, Debug)]
+struct Rate {
+    local: u32,
+    real: u32,
+}
+
+impl TokioClock {
+    /// What a new clock shows.
+    pub const ORIGIN: Mono = Mono::from_nanos(1_000 * NANOS_PER_SECOND);
+
+    /// A clock that shows [`TokioClock::ORIGIN`] and `base` now.
+    #[must_use]
+    pub fn new(base: Wall) -> Self {
+        Self {
+            started: tokio::time::Instant::now(),
+            base,
+            wall_offset: AtomicI64::new(0),
+            rate: Rate { local: 1, real: 1 },
+        }
+    }
+
+    /// Makes this clock count `local` seconds while `real` seconds of the runtime pass: 110 / 100 is ten per cent fast.
+    /// The wall time runs at the same rate.
+    ///
+    /// # Panics
+    /// If one of the two is zero: such a clock would stand still, or jump.
+    #[must_use]
+    pub const fn with_rate(mut self, local: u32, real: u32) -> Self {
+        assert!(local > 0 && real > 0, "a clock rate is a ratio of positive numbers");
+        self.rate = Rate { local, real };
+        self
+    }
+
+    /// Sets how wrong the wall time is, in microseconds, from now on.
+    pub fn set_wall_offset(&self, micros: i64) {
+        self.wall_offset.store(micros, Ordering::Relaxed);
+    }
+
+    fn elapsed(&self) -> u64 {
+        self.rate.to_local(self.started.elapsed().as_nanos())
+    }
+}
+
+impl Rate {
+    fn to_local(self, real_nanos: u128) -> u64 {
+        let nanos = real_nanos.saturating_mul(self.local.into()) / u128::from(self.real);
+        u64::try_from(nanos).unwrap_or(u64::MAX)
+    }
+
+    /// Rounded up, because a sleep must not end early.
+    fn to_real(self, local_nanos: u64) -> u64 {
+        let nanos = (u128::from(local_nanos) * u128::from(self.real)).div_ceil(self.local.into());
+        u64::try_from(nanos).unwrap_or(u64::MAX)
+    }
+}
+
+impl Clock for TokioClock {
+    fn now(&self) -> Mono {
+        Self::ORIGIN + Duration::from_nanos(self.elapsed())
+    }
+
+    fn wall(&self) -> Wall {
+        let elapsed = i64::try_from(self.elapsed() / 1_000).unwrap_or(i64::MAX);
+        let offset = self.wall_offset.load(Ordering::Relaxed);
+        Wall::from_micros(self.base.as_micros().saturating_add(elapsed).saturating_add(offset))
+    }
+
+    fn sleep_until(&self, at: Mono) -> BoxFuture<'static, ()> {
+        let local = at.as_nanos().saturating_sub(Self::ORIGIN.as_nanos());
+        let real = Duration::from_nanos(self.rate.to_real(local));
+        match self.started.checked_add(real) {
+            Some(wake) => Box::pin(tokio::time::sleep_until(wake)),
+            // Centuries from now.
+            None => Box::pin(std::future::pending()),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const NOON: Wall = Wall::from_micros(1_767_265_200_000_000);
+
+    #[tokio::test]
+    async fn the_boot_clock_wakes_at_the_moment_and_not_before() {
+        let clock = BootClock::new();
+        let at = clock.now() + Duration::from_millis(20);
+        clock.sleep_until(at).await;
+        let late = clock.now().since(at);
+        assert!(clock.now() >= at, "woken before the moment");
+        assert!(late < Duration::from_secs(5), "woken {late:?} after the moment");
+    }
+
+    #[tokio::test]
+    async fn the_boot_clock_does_not_wait_for_the_past() {
+        let clock = BootClock::new();
+        let before = clock.now();
+        clock.sleep_until(Mono::from_nanos(0)).await;
+        clock.sleep_until(before).await;
+        assert!(clock.now().since(before) < Duration::from_secs(5));
+    }
+
+    #[tokio::test]
+    async fn looking_again_reaches_the_moment_too() {
+        let clock = BootClock::new();
+        let at = clock.now() + Duration::from_millis(5);
+        look_again_until(clock, at).await;
+        assert!(clock.now() >= at);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn paused_time_moves_the_clock_and_its_wall_alike() {
+        let clock = TokioClock::new(NOON);
+        assert_eq!(clock.now(), TokioClock::ORIGIN);
+        clock.sleep_until(TokioClock::ORIGIN + Duration::from_secs(3)).await;
+        assert_eq!(clock.now(), TokioClock::ORIGIN + Duration::from_secs(3));
+        assert_eq!(clock.wall(), Wall::from_micros(NOON.as_micros() + 3_000_000));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_fast_clock_wakes_early_by_the_runtime_and_in_time_by_itself() {
+        let fast = TokioClock::new(NOON).with_rate(110, 100);
+        let fair = TokioClock::new(NOON);
+        let at = TokioClock::ORIGIN + Duration::from_secs(11);
+        fast.sleep_until(at).await;
+        assert_eq!(fast.now(), at);
+        assert_eq!(fair.now(), TokioClock::ORIGIN + Duration::from_secs(10));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn no_rate_makes_a_sleep_end_before_its_moment() {
+        for (local, real) in [(1, 1), (3, 7), (7, 3), (110, 100), (999, 1000)] {
+            let clock = TokioClock::new(NOON).with_rate(local, real);
+            let at = TokioClock::ORIGIN + Duration::from_nanos(1_234_567_891);
+            clock.sleep_until(at).await;
+            assert!(clock.now() >= at, "rate {local}/{real} woke at {:?}", clock.now());
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_wrong_wall_time_leaves_the_moments_alone() {
+        let clock = TokioClock::new(NOON);
+        clock.set_wall_offset(-60_000_000);
+        assert_eq!(clock.wall(), Wall::from_micros(NOON.as_micros() - 60_000_000));
+        assert_eq!(clock.now(), TokioClock::ORIGIN);
+    }
+}

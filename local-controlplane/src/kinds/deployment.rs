@@ -1,0 +1,130 @@
+//! The rules of `apps/v1` Deployment: its defaults, and what its status may say.
+
+use crate::failure::Cause;
+use serde_json::{Map, Value, json};
+
+/// Sets `object[key]` when it is absent.
+fn default(object: &mut Value, key: &str, value: Value) {
+    if let Some(map) = object.as_object_mut() {
+        map.entry(key).or_insert(value);
+    }
+}
+
+/// The defaults that a real server stores.
+pub(super) fn prepare(deployment: &mut Value, old: Option<&Value>) {
+    if old.is_none() && deployment.get("status").is_none() {
+        deployment["status"] = json!({});
+    }
+    default(deployment, "spec", json!({}));
+    let spec = &mut deployment["spec"];
+    default(spec, "replicas", 1.into());
+    default(spec, "revisionHistoryLimit", 10.into());
+    default(spec, "progressDeadlineSeconds", 600.into());
+    default(spec, "strategy", json!({}));
+    default(&mut spec["strategy"], "type", "RollingUpdate".into());
+    if spec["strategy"]["type"] == "RollingUpdate" {
+        default(&mut spec["strategy"], "rollingUpdate", json!({}));
+        default(&mut spec["strategy"]["rollingUpdate"], "maxUnavailable", "25%".into());
+        default(&mut spec["strategy"]["rollingUpdate"], "maxSurge", "25%".into());
+    }
+    if spec["template"].is_object() {
+        default(&mut spec["template"], "spec", json!({}));
+        prepare_pod_spec(&mut spec["template"]["spec"]);
+    }
+}
+
+/// The defaults of a Pod.
+pub(super) fn prepare_pod(pod: &mut Value, old: Option<&Value>) {
+    if old.is_none() {
+        pod["status"] = json!({"phase": "Pending", "qosClass": "BestEffort"});
+    }
+    if pod["spec"].is_object() {
+        prepare_pod_spec(&mut pod["spec"]);
+        default(&mut pod["spec"], "enableServiceLinks", true.into());
+    }
+}
+
+fn prepare_pod_spec(spec: &mut Value) {
+    default(spec, "restartPolicy", "Always".into());
+    default(spec, "dnsPolicy", "ClusterFirst".into());
+    default(spec, "schedulerName", "default-scheduler".into());
+    default(spec, "securityContext", json!({}));
+    default(spec, "terminationGracePeriodSeconds", 30.into());
+    for list in ["containers", "initContainers"] {
+        for container in spec.get_mut(list).and_then(Value::as_array_mut).into_iter().flatten() {
+            prepare_container(container);
+        }
+    }
+}
+
+fn prepare_container(container: &mut Value) {
+    let image = container["image"].as_str().unwrap_or_default();
+    let last = image.rsplit('/').next().unwrap_or_default();
+    let moving = last.ends_with(":latest") || !last.contains([':', '@']);
+    default(container, "imagePullPolicy", if moving { "Always" } else { "IfNotPresent" }.into());
+    default(container, "resources", json!({}));
+    default(container, "terminationMessagePath", "/dev/termination-log".into());
+    default(container, "terminationMessagePolicy", "File".into());
+    for port in container.get_mut("ports").and_then(Value::as_array_mut).into_iter().flatten() {
+        default(port, "protocol", "TCP".into());
+    }
+}
+
+/// The selector matches the template and never changes; counters of the status are ordered.
+pub(super) fn validate(deployment: &Value, old: Option<&Value>, causes: &mut Vec<Cause>) {
+    let spec = &deployment["spec"];
+    if spec["replicas"].as_i64().is_some_and(|replicas| replicas < 0) {
+        causes.push(Cause::invalid("spec.replicas", &spec["replicas"], "must be greater than or equal to 0"));
+    }
+    let empty = Map::new();
+    let labels = spec["template"]["metadata"]["labels"].as_object().unwrap_or(&empty);
+    let wanted = spec["selector"]["matchLabels"].as_object().unwrap_or(&empty);
+    let expressions = spec["selector"]["matchExpressions"].as_array().is_some_and(|list| !list.is_empty());
+    if wanted.is_empty() && !expressions {
+        causes.push(Cause::required("spec.selector", ""));
+    } else if wanted.iter().any(|(key, value)| labels.get(key) != Some(value)) {
+        let detail = "`selector` does not match template `labels`";
+        causes.push(Cause::invalid("spec.template.metadata.labels", &json!(labels), detail));
+    }
+    if let Some(old) = old.filter(|old| old["spec"]["selector"] != spec["selector"]) {
+        drop(old);
+        causes.push(Cause::invalid("spec.selector", &spec["selector"], "field is immutable"));
+    }
+    validate_containers(&spec["template"]["spec"], "spec.template.spec", causes);
+    validate_status(&deployment["status"], causes);
+}
+
+/// A Pod has containers with names and images.
+pub(super) fn validate_pod(pod: &Value, _old: Option<&Value>, causes: &mut Vec<Cause>) {
+    validate_containers(&pod["spec"], "spec", causes);
+}
+
+fn validate_containers(spec: &Value, path: &str, causes: &mut Vec<Cause>) {
+    let containers = spec["containers"].as_array().map_or(&[][..], Vec::as_slice);
+    if containers.is_empty() {
+        causes.push(Cause::required(format!("{path}.containers"), ""));
+    }
+    for (index, container) in containers.iter().enumerate() {
+        for field in ["name", "image"] {
+            if container[field].as_str().is_none_or(str::is_empty) {
+                causes.push(Cause::required(format!("{path}.containers[{index}].{field}"), ""));
+            }
+        }
+    }
+}
+
+fn validate_status(status: &Value, causes: &mut Vec<Cause>) {
+    let count = |field: &str| status[field].as_i64().unwrap_or_default();
+    let orders = [
+        ("updatedReplicas", "replicas", "status.replicas"),
+        ("readyReplicas", "replicas", "status.replicas"),
+        ("availableReplicas", "replicas", "status.replicas"),
+        ("availableReplicas", "readyReplicas", "readyReplicas"),
+    ];
+    for (less, more, spoken) in orders {
+        if count(less) > count(more) {
+            let detail = format!("cannot be greater than {spoken}");
+            causes.push(Cause::invalid(format!("status.{less}"), &status[less], detail));
+        }
+    }
+}
