@@ -1,8 +1,8 @@
-//! The processes of the keeper tests: a wrapper without an election (`host`), and a program whose every act can be seen
-//! afterwards (`ticker`).
+//! The processes of the keeper tests: a wrapper without an election (`host`), and a program whose every act can be
+//! seen afterwards (`ticker`).
 //!
-//! `host DEADLINE PROGRAM ARGS…` runs PROGRAM under a keeper, does what it reads on stdin, line by line, and writes what comes
-//! of it to stdout. `ticker FILE [MODE…]` appends a record to FILE every few milliseconds.
+//! `host DEADLINE PROGRAM ARGS…` runs PROGRAM under a keeper, does what it reads on stdin, line by line, and writes
+//! what comes of it to stdout. `ticker FILE [MODE…]` appends a record to FILE every few milliseconds.
 
 #[cfg(all(feature = "cli", target_os = "linux"))]
 fn main() -> std::process::ExitCode {
@@ -19,6 +19,7 @@ mod linux {
     use std::io::Write;
     use std::os::fd::AsFd;
     use std::process::{Command, ExitCode};
+    use std::time::Duration;
 
     use candidate::run::{ProgramSpec, Supervised, election_env, hidden_subcommand};
     use rustix::process::Signal;
@@ -82,10 +83,13 @@ mod linux {
                     let mut words = line.split(' ');
                     match words.next() {
                         Some("extend") => supervised.extend(number(words.next())),
-                        // More than a socket holds.
+                        // More renewals than a socket holds, so far apart that the guard sees most of them.
                         Some("flood") => {
                             let deadline = number(words.next());
-                            (0..100_000).rev().for_each(|early| supervised.extend(deadline - early));
+                            for early in (0..600_u64).rev() {
+                                supervised.extend(deadline - early * 1_000_000);
+                                pause(Duration::from_millis(1));
+                            }
                             say("flooded");
                         }
                         Some("hangup") => supervised.signal(Signal::HUP),
@@ -105,6 +109,15 @@ mod linux {
                 }
             }
         }
+    }
+
+    /// The pace of what this program pretends to do.
+    fn pause(time: Duration) {
+        let time = Timespec {
+            tv_sec: 0,
+            tv_nsec: time.subsec_nanos().into(),
+        };
+        let _ = rustix::event::poll(&mut [], Some(&time));
     }
 
     fn number(word: Option<&str>) -> u64 {

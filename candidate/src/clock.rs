@@ -104,8 +104,17 @@ mod timer {
         Itimerspec, TimerfdClockId, TimerfdFlags, TimerfdTimerFlags, Timespec, timerfd_create, timerfd_settime,
     };
     use std::io;
+    use std::os::fd::OwnedFd;
     use tokio::io::Interest;
     use tokio::io::unix::AsyncFd;
+
+    #[expect(
+        deprecated,
+        reason = "the safe constructor, which suits an `OwnedFd`: it cannot be closed or replaced beneath the runtime"
+    )]
+    fn registered(timer: OwnedFd) -> io::Result<AsyncFd<OwnedFd>> {
+        AsyncFd::with_interest(timer, Interest::READABLE)
+    }
 
     /// Waits on a timerfd of its own: sleeps are few, and sharing one would need a task that re-arms it.
     pub(super) async fn wait(clock: BootClock, at: Mono) -> io::Result<()> {
@@ -115,7 +124,7 @@ mod timer {
         let flags = TimerfdFlags::CLOEXEC | TimerfdFlags::NONBLOCK;
         let timer = timerfd_create(TimerfdClockId::Boottime, flags)?;
         timerfd_settime(&timer, TimerfdTimerFlags::ABSTIME, &once(at))?;
-        let timer = AsyncFd::with_interest(timer, Interest::READABLE)?;
+        let timer = registered(timer)?;
         loop {
             let mut ready = timer.readable().await?;
             if clock.now() >= at {

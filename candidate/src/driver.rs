@@ -41,6 +41,7 @@ pub(crate) enum Answer {
 }
 
 /// Everything that can wake a candidate.
+#[expect(clippy::large_enum_variant, reason = "made and matched at once, never stored")]
 enum Wake {
     Lease(Option<WatchEvent>),
     Identity(Option<WatchEvent>),
@@ -283,6 +284,8 @@ impl Driver {
     }
 }
 
+/// What an event of a watch tells.
+#[expect(clippy::large_enum_variant, reason = "made and matched at once, never stored")]
 enum News {
     Seen(Revision, Option<Lease>),
     Alive,

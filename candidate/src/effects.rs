@@ -118,6 +118,10 @@ impl Effects {
             lease = %self.settings.lease, identity = %self.settings.identity, reason = reason.code(), "stopping: {reason}"
         );
         self.guardian.arm(kill_at);
+        // While a shutdown drains, renewals still move the moment; nothing else does.
+        if reason != EndReason::Shutdown {
+            term.fence.limit(kill_at);
+        }
         term.state.send_modify(|state| state.stop = Some((reason, kill_at.before(term.margin))));
     }
 
@@ -266,7 +270,8 @@ async fn put_lease(
     let Some(base) = base else { return Outcome::Conflict };
     let api: Api<Lease> = Api::namespaced(client.clone(), write.key.namespace());
     let object = wire::update(&base, write);
-    let request = api.replace(write.key.name(), &PostParams::default(), &object);
+    let params = PostParams::default();
+    let request = api.replace(write.key.name(), &params, &object);
     let outcome = answered(clock, within, request, &write.key, write.kind.as_str()).await;
     done(outcome, wire::read_leader)
 }

@@ -169,7 +169,6 @@ impl TermState {
 /// The guard of a term: while it exists, this process's work may run, until the term ends.
 ///
 /// It is the only proof of leadership that there is; ask it, not a flag of one's own.
-#[derive(Debug)]
 pub struct Leadership {
     pub(crate) lease: LeaseKey,
     pub(crate) identity: Identity,
@@ -180,6 +179,17 @@ pub struct Leadership {
     pub(crate) clock: SharedClock,
     pub(crate) state: watch::Receiver<TermState>,
     pub(crate) commands: mpsc::UnboundedSender<Command>,
+}
+
+impl std::fmt::Debug for Leadership {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Leadership")
+            .field("lease", &self.lease)
+            .field("identity", &self.identity)
+            .field("term", &self.transitions)
+            .field("token", &self.token)
+            .finish_non_exhaustive()
+    }
 }
 
 impl Leadership {

@@ -1,0 +1,232 @@
+//! A client that writes only within a term: the fence between a leader's work and an API server.
+//!
+//! A write is refused once the term's deadline has passed or the fence was closed; one under way at the deadline is
+//! cancelled. Reads pass always. The fence also knows whether every write was answered, on which a graceful release
+//! waits (invariant S6).
+//!
+//! Deliberately absent: any promise about a write that was sent before the deadline and is carried out after it. Only a
+//! receiver that compares fencing tokens can refuse that one.
+
+use std::fmt;
+use std::future::poll_fn;
+use std::pin::pin;
+use std::sync::Arc;
+use std::task::{Context, Poll};
+
+use election_core::Mono;
+use futures::future::BoxFuture;
+use http::{Method, Request, Response, header};
+use kube::client::Body;
+use tokio::sync::watch;
+use tower::{BoxError, Service};
+
+use crate::clock::SharedClock;
+
+/// Why a write of [`crate::Leadership::client`] was not carried out.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum FenceClosed {
+    /// The API server has not seen it.
+    #[error("this process does not lead any more: the write was not sent")]
+    NotSent,
+    /// It was cancelled on its way, so it may have been carried out.
+    #[error("this process does not lead any more: the write was cancelled, and it is not known whether it happened")]
+    Cancelled,
+}
+
+/// How the last write of a term ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Drained {
+    /// No write can land any more: each was answered, or the deadline that it was sent under has passed.
+    pub(crate) clean: bool,
+}
+
+/// Decides which writes of a term may pass.
+pub(crate) struct Fence {
+    clock: SharedClock,
+    gate: watch::Sender<Gate>,
+    writes: watch::Sender<Writes>,
+}
+
+#[derive(Clone, Copy, Debug)]
+struct Gate {
+    /// The deadline of the term.
+    deadline: Mono,
+    /// An earlier moment, when the work is killed before the deadline.
+    limit: Option<Mono>,
+    /// No write starts.
+    closed: bool,
+}
+
+impl Gate {
+    /// No write starts or goes on from this moment.
+    fn end(self) -> Mono {
+        self.limit.map_or(self.deadline, |limit| limit.min(self.deadline))
+    }
+}
+
+#[derive(Clone, Copy, Debug, Default)]
+struct Writes {
+    in_flight: usize,
+    /// Until when a write that was given up may land as far as this term is concerned. After the deadline that it was
+    /// sent under, another leader could have been there anyway, and waiting longer protects nobody.
+    uncertain_until: Option<Mono>,
+}
+
+impl Fence {
+    /// Lets writes pass until the deadline.
+    pub(crate) fn open(clock: SharedClock, deadline: Mono) -> Arc<Self> {
+        let (gate, _) = watch::channel(Gate { deadline, limit: None, closed: false });
+        let (writes, _) = watch::channel(Writes::default());
+        Arc::new(Self { clock, gate, writes })
+    }
+
+    /// A renewal succeeded: the deadline moves on. A closed fence stays closed, but what is under way gets more time.
+    pub(crate) fn extend(&self, deadline: Mono) {
+        self.gate.send_modify(|gate| gate.deadline = gate.deadline.max(deadline));
+    }
+
+    /// The work is killed at this moment, and so are its writes, whatever the deadline is and becomes.
+    pub(crate) fn limit(&self, at: Mono) {
+        self.gate.send_modify(|gate| gate.limit = Some(gate.limit.map_or(at, |limit| limit.min(at))));
+    }
+
+    /// No further write starts, for good. Those under way may be answered until the deadline: to cancel them would only
+    /// make their outcome unknown.
+    pub(crate) fn close(&self) {
+        self.gate.send_modify(|gate| gate.closed = true);
+    }
+
+    /// How many writes are under way.
+    pub(crate) fn in_flight(&self) -> usize {
+        self.writes.borrow().in_flight
+    }
+
+    /// Resolves when no write is under way. After [`Fence::close`] none comes up again.
+    pub(crate) async fn drained(&self) -> Drained {
+        let mut writes = self.writes.subscribe();
+        let until = match writes.wait_for(|writes| writes.in_flight == 0).await {
+            Ok(writes) => writes.uncertain_until,
+            // The sender lives in `self`.
+            Err(_) => None,
+        };
+        Drained { clean: until.is_none_or(|until| until <= self.clock.now()) }
+    }
+
+    fn may_start(&self) -> bool {
+        let gate = *self.gate.borrow();
+        !gate.closed && self.clock.now() < gate.end()
+    }
+
+    fn may_go_on(&self) -> bool {
+        self.clock.now() < self.gate.borrow().end()
+    }
+
+    /// Resolves when no write may go on, wherever that moves meanwhile.
+    async fn expired(&self) {
+        let mut gate = self.gate.subscribe();
+        loop {
+            let end = gate.borrow_and_update().end();
+            if end <= self.clock.now() {
+                return;
+            }
+            tokio::select! {
+                () = self.clock.sleep_until(end) => {}
+                _ = gate.changed() => {}
+            }
+        }
+    }
+
+    /// Sends a write, if the term still allows it, and waits for the beginning of its answer.
+    async fn write(self: Arc<Self>, client: kube::Client, request: Request<Body>) -> Result<Response<Body>, BoxError> {
+        // Counted before the gate is looked at: whoever closes the gate and then finds no write under way can rely on it.
+        let mut write = Write::begin(self.clone());
+        if !self.may_start() {
+            return Err(FenceClosed::NotSent.into());
+        }
+        write.sent = true;
+        let mut expired = pin!(self.expired());
+        let mut answer = pin!(client.send(request));
+        let result = poll_fn(|context| {
+            // The clock is read each time: after a pause of the process, the timer may not have fired yet.
+            if !self.may_go_on() || expired.as_mut().poll(context).is_ready() {
+                return Poll::Ready(Err(FenceClosed::Cancelled.into()));
+            }
+            answer.as_mut().poll(context).map_err(BoxError::from)
+        })
+        .await;
+        // A server that fails may still be carrying the request out, behind a proxy or in its store.
+        write.answered = matches!(&result, Ok(response) if !response.status().is_server_error());
+        result
+    }
+}
+
+impl fmt::Debug for Fence {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Fence").field("gate", &*self.gate.borrow()).field("in_flight", &self.in_flight()).finish()
+    }
+}
+
+/// A write under way. Dropped before its answer came, it leaves the outcome unknown.
+struct Write {
+    fence: Arc<Fence>,
+    sent: bool,
+    answered: bool,
+}
+
+impl Write {
+    fn begin(fence: Arc<Fence>) -> Self {
+        fence.writes.send_modify(|writes| writes.in_flight += 1);
+        Self { fence, sent: false, answered: false }
+    }
+}
+
+impl Drop for Write {
+    fn drop(&mut self) {
+        let abandoned = (self.sent && !self.answered).then(|| self.fence.gate.borrow().deadline);
+        self.fence.writes.send_modify(|writes| {
+            writes.in_flight -= 1;
+            writes.uncertain_until = writes.uncertain_until.max(abandoned);
+        });
+    }
+}
+
+/// The same client behind a fence.
+pub(crate) fn fenced(client: kube::Client, fence: Arc<Fence>) -> kube::Client {
+    let namespace = client.default_namespace().to_owned();
+    let valid_until = *client.valid_until();
+    kube::Client::new(Fenced { client, fence }, namespace).with_valid_until(valid_until)
+}
+
+struct Fenced {
+    client: kube::Client,
+    fence: Arc<Fence>,
+}
+
+impl Service<Request<Body>> for Fenced {
+    type Response = Response<Body>;
+    type Error = BoxError;
+    type Future = BoxFuture<'static, Result<Response<Body>, BoxError>>;
+
+    fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<Result<(), BoxError>> {
+        // The client waits for its own readiness when it sends; here, a waiting write would hold up reads.
+        Poll::Ready(Ok(()))
+    }
+
+    fn call(&mut self, request: Request<Body>) -> Self::Future {
+        let client = self.client.clone();
+        if is_read(&request) {
+            return Box::pin(async move { client.send(request).await.map_err(BoxError::from) });
+        }
+        Box::pin(self.fence.clone().write(client, request))
+    }
+}
+
+/// Whether a request changes nothing. One that asks for another protocol is `exec`, `attach` or `portforward`: a GET in
+/// name only.
+fn is_read(request: &Request<Body>) -> bool {
+    matches!(*request.method(), Method::GET | Method::HEAD | Method::OPTIONS)
+        && !request.headers().contains_key(header::UPGRADE)
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,176 @@
+//! The requests of a watch, each with a deadline: a consistent list, the beginning of a watch, a consistent read.
+
+use std::time::Duration;
+
+use election_core::{LeaseKey, Revision};
+use futures::stream::{BoxStream, StreamExt};
+use k8s_openapi::api::coordination::v1::Lease;
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::ListMeta;
+use kube::Resource;
+use kube::api::{ListParams, Request, WatchParams};
+use serde_json::Value;
+
+use super::{WatchScope, object};
+use crate::client::{Failure, classify};
+use crate::clock::SharedClock;
+
+/// How many leases a page of a list has: the same as kubectl and client-go ask for.
+const PAGE: u32 = 500;
+
+/// An event as it came, or why the stream broke.
+pub(super) type Raw = Result<kube::core::WatchEvent<Value>, kube::Error>;
+
+/// Why there is no answer to a list.
+#[derive(Debug, thiserror::Error)]
+pub enum ReadError {
+    /// The API server refused, or could not be reached.
+    #[error("{}", classify(.0))]
+    Api(#[source] kube::Error),
+    /// There was no answer in time.
+    #[error("no answer from the API server within {within:?}")]
+    Deadline {
+        /// The time that it had.
+        within: Duration,
+    },
+    /// The answer is none.
+    #[error("the API server's answer cannot be used: {why}")]
+    Malformed {
+        /// What is wrong with it.
+        why: String,
+    },
+}
+
+impl ReadError {
+    /// Whether a continuation or a revision is too old to go on from.
+    pub(super) fn is_expired(&self) -> bool {
+        matches!(self, Self::Api(error) if is_expired(error))
+    }
+}
+
+/// Whether the API server has forgotten the revision that it was asked to go on from.
+pub(super) fn is_expired(error: &kube::Error) -> bool {
+    matches!(error, kube::Error::Api(status) if status.code == 410)
+}
+
+/// Reads one lease consistently. A list with a field selector, so that its absence has a revision too; the permission
+/// `list` with this `resourceNames` suffices for it.
+///
+/// # Errors
+/// [`ReadError`]; whether to try again is said by [`classify`], and is up to the caller.
+pub async fn read(
+    client: &kube::Client,
+    key: &LeaseKey,
+    clock: &SharedClock,
+    within: Duration,
+) -> Result<(Option<Lease>, Revision), ReadError> {
+    let source = Source { client: client.clone(), scope: WatchScope::one(key), clock: clock.clone(), within };
+    let (leases, revision) = source.list().await?;
+    let named = |lease: &Lease| lease.metadata.name.as_deref() == Some(key.name());
+    Ok((leases.into_iter().find(named), revision))
+}
+
+/// Where leases come from.
+#[derive(Clone)]
+pub(super) struct Source {
+    pub(super) client: kube::Client,
+    pub(super) scope: WatchScope,
+    pub(super) clock: SharedClock,
+    /// How long each request may take.
+    pub(super) within: Duration,
+}
+
+impl Source {
+    /// A consistent list: no resource version is asked for, so none that is older than this request is shown.
+    pub(super) async fn list(&self) -> Result<(Vec<Lease>, Revision), ReadError> {
+        let mut params = ListParams { field_selector: self.field_selector(), ..ListParams::default() }.limit(PAGE);
+        let mut leases = Vec::new();
+        let mut first_revision = None;
+        loop {
+            let request = self.request().list(&params).map_err(|error| ReadError::Api(kube::Error::BuildRequest(error)))?;
+            let page: Value = self.in_time(self.client.request(request)).await?;
+            let (meta, items) = read_page(page)?;
+            leases.extend(items);
+            // Later pages are read from the snapshot of the first.
+            let revision = first_revision.get_or_insert(meta.resource_version.unwrap_or_default()).clone();
+            match meta.continue_.filter(|token| !token.is_empty()) {
+                Some(token) => params = params.continue_token(&token),
+                None if revision.is_empty() => return Err(malformed("the list has no resource version")),
+                None => return Ok((leases, Revision::new(&revision))),
+            }
+        }
+    }
+
+    /// Begins a watch after a revision; resolves when the server has accepted it.
+    pub(super) async fn watch(&self, after: &Revision, timeout: u32) -> Result<BoxStream<'static, Raw>, ReadError> {
+        let params = WatchParams { field_selector: self.field_selector(), ..WatchParams::default() }.timeout(timeout);
+        let request = self
+            .request()
+            .watch(&params, after.as_str())
+            .map_err(|error| ReadError::Api(kube::Error::BuildRequest(error)))?;
+        let stream = self.in_time(self.client.request_events::<Value>(request)).await?;
+        Ok(stream.boxed())
+    }
+
+    /// What an error means to people; one of permissions says which is missing.
+    pub(super) fn explain(&self, error: &ReadError, verb: &str) -> String {
+        let needed = matches!(error, ReadError::Api(error) if is_forbidden(error));
+        if !needed {
+            return error.to_string();
+        }
+        let place = match &self.scope {
+            WatchScope { namespace: None, .. } => "in all namespaces".to_owned(),
+            WatchScope { namespace: Some(namespace), name: None } => format!("in namespace {namespace}"),
+            WatchScope { namespace: Some(namespace), name: Some(name) } => format!("on {namespace}/{name}"),
+        };
+        format!("the permission to {verb} leases.coordination.k8s.io {place} is missing: {error}")
+    }
+
+    fn request(&self) -> Request {
+        Request::new(Lease::url_path(&(), self.scope.namespace.as_deref()))
+    }
+
+    fn field_selector(&self) -> Option<String> {
+        self.scope.name.as_ref().map(|name| format!("metadata.name={name}"))
+    }
+
+    async fn in_time<T>(&self, request: impl Future<Output = Result<T, kube::Error>>) -> Result<T, ReadError> {
+        let deadline = self.clock.sleep_until(self.clock.now() + self.within);
+        tokio::select! {
+            biased;
+            result = request => result.map_err(ReadError::Api),
+            () = deadline => Err(ReadError::Deadline { within: self.within }),
+        }
+    }
+}
+
+fn is_forbidden(error: &kube::Error) -> bool {
+    matches!(error, kube::Error::Api(status) if status.code == 403) && matches!(classify(error), Failure::Refused(_))
+}
+
+fn malformed(why: impl ToString) -> ReadError {
+    ReadError::Malformed { why: why.to_string() }
+}
+
+fn read_page(mut page: Value) -> Result<(ListMeta, Vec<Lease>), ReadError> {
+    let meta = page.get_mut("metadata").map(Value::take).unwrap_or_default();
+    let meta: Option<ListMeta> = serde_json::from_value(meta).map_err(malformed)?;
+    let mut leases = Vec::new();
+    if let Some(Value::Array(items)) = page.get_mut("items").map(Value::take) {
+        for item in items {
+            leases.extend(readable(item));
+        }
+    }
+    Ok((meta.unwrap_or_default(), leases))
+}
+
+/// A lease that can be read; of another one, people are told.
+pub(super) fn readable(item: Value) -> Option<Lease> {
+    let key = object::key(&item);
+    match object::read_lease(item) {
+        Ok(lease) => Some(lease),
+        Err(error) => {
+            tracing::warn!(lease = key, %error, "this lease cannot be read and is passed over");
+            None
+        }
+    }
+}
