@@ -121,8 +121,18 @@ fn words(status: &Status) -> String {
         (message, _) => message,
     };
     // A proxy may answer with a page of HTML.
-    let line: String = text.lines().next().unwrap_or_default().chars().take(400).collect();
-    if status.code == 0 { line } else { format!("{line} ({})", status.code) }
+    let line: String = text
+        .lines()
+        .next()
+        .unwrap_or_default()
+        .chars()
+        .take(400)
+        .collect();
+    if status.code == 0 {
+        line
+    } else {
+        format!("{line} ({})", status.code)
+    }
 }
 
 /// An error with its causes, each said once.
@@ -153,7 +163,9 @@ mod tests {
     }
 
     fn api(code: u16, reason: &str) -> Failure {
-        classify(&kube::Error::Api(Status::failure("said", reason).with_code(code).boxed()))
+        classify(&kube::Error::Api(
+            Status::failure("said", reason).with_code(code).boxed(),
+        ))
     }
 
     #[test]

@@ -29,7 +29,9 @@ pub enum FenceClosed {
     #[error("this process does not lead any more: the write was not sent")]
     NotSent,
     /// It was cancelled on its way, so it may have been carried out.
-    #[error("this process does not lead any more: the write was cancelled, and it is not known whether it happened")]
+    #[error(
+        "this process does not lead any more: the write was cancelled, and it is not known whether it happened"
+    )]
     Cancelled,
 }
 
@@ -75,19 +77,29 @@ struct Writes {
 impl Fence {
     /// Lets writes pass until the deadline.
     pub(crate) fn open(clock: SharedClock, deadline: Mono) -> Arc<Self> {
-        let (gate, _) = watch::channel(Gate { deadline, limit: None, closed: false });
+        let (gate, _) = watch::channel(Gate {
+            deadline,
+            limit: None,
+            closed: false,
+        });
         let (writes, _) = watch::channel(Writes::default());
         Arc::new(Self { clock, gate, writes })
     }
 
     /// A renewal succeeded: the deadline moves on. A closed fence stays closed, but what is under way gets more time.
     pub(crate) fn extend(&self, deadline: Mono) {
-        self.gate.send_modify(|gate| gate.deadline = gate.deadline.max(deadline));
+        self.gate
+            .send_modify(|gate| gate.deadline = gate.deadline.max(deadline));
     }
 
-    /// The work is killed at this moment, and so are its writes, whatever the deadline is and becomes.
+    /// The work is killed at this moment, before the deadline, and so are its writes; no renewal changes that. A moment
+    /// that is not before the deadline limits nothing: a renewal may still move it.
     pub(crate) fn limit(&self, at: Mono) {
-        self.gate.send_modify(|gate| gate.limit = Some(gate.limit.map_or(at, |limit| limit.min(at))));
+        self.gate.send_modify(|gate| {
+            if at < gate.end() {
+                gate.limit = Some(at);
+            }
+        });
     }
 
     /// No further write starts, for good. Those under way may be answered until the deadline: to cancel them would only
@@ -109,7 +121,9 @@ impl Fence {
             // The sender lives in `self`.
             Err(_) => None,
         };
-        Drained { clean: until.is_none_or(|until| until <= self.clock.now()) }
+        Drained {
+            clean: until.is_none_or(|until| until <= self.clock.now()),
+        }
     }
 
     fn may_start(&self) -> bool {
@@ -137,7 +151,11 @@ impl Fence {
     }
 
     /// Sends a write, if the term still allows it, and waits for the beginning of its answer.
-    async fn write(self: Arc<Self>, client: kube::Client, request: Request<Body>) -> Result<Response<Body>, BoxError> {
+    async fn write(
+        self: Arc<Self>,
+        client: kube::Client,
+        request: Request<Body>,
+    ) -> Result<Response<Body>, BoxError> {
         // Counted before the gate is looked at: whoever closes the gate and then finds no write under way can rely on it.
         let mut write = Write::begin(self.clone());
         if !self.may_start() {
@@ -162,7 +180,10 @@ impl Fence {
 
 impl fmt::Debug for Fence {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Fence").field("gate", &*self.gate.borrow()).field("in_flight", &self.in_flight()).finish()
+        f.debug_struct("Fence")
+            .field("gate", &*self.gate.borrow())
+            .field("in_flight", &self.in_flight())
+            .finish()
     }
 }
 
@@ -176,7 +197,11 @@ struct Write {
 impl Write {
     fn begin(fence: Arc<Fence>) -> Self {
         fence.writes.send_modify(|writes| writes.in_flight += 1);
-        Self { fence, sent: false, answered: false }
+        Self {
+            fence,
+            sent: false,
+            answered: false,
+        }
     }
 }
 

@@ -38,19 +38,28 @@ impl WatchScope {
     /// All leases of the cluster.
     #[must_use]
     pub const fn all() -> Self {
-        Self { namespace: None, name: None }
+        Self {
+            namespace: None,
+            name: None,
+        }
     }
 
     /// All leases of a namespace.
     #[must_use]
     pub fn namespace(namespace: &str) -> Self {
-        Self { namespace: Some(namespace.to_owned()), name: None }
+        Self {
+            namespace: Some(namespace.to_owned()),
+            name: None,
+        }
     }
 
     /// One lease, whether it exists or not.
     #[must_use]
     pub fn one(key: &LeaseKey) -> Self {
-        Self { namespace: Some(key.namespace().to_owned()), name: Some(key.name().to_owned()) }
+        Self {
+            namespace: Some(key.namespace().to_owned()),
+            name: Some(key.name().to_owned()),
+        }
     }
 }
 
@@ -144,7 +153,10 @@ pub fn leases(client: kube::Client, scope: WatchScope, settings: WatchSettings) 
         let event = follower.next().await;
         Some((event, follower))
     });
-    LeaseWatch { events: events.boxed(), relist }
+    LeaseWatch {
+        events: events.boxed(),
+        relist,
+    }
 }
 
 #[cfg(test)]

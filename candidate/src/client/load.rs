@@ -77,7 +77,9 @@ pub enum ConfigError {
         cause: KubeconfigError,
     },
     /// A context was asked for where there is no kubeconfig.
-    #[error("context {context:?} was asked for, but there is no kubeconfig: name one with --kubeconfig or $KUBECONFIG")]
+    #[error(
+        "context {context:?} was asked for, but there is no kubeconfig: name one with --kubeconfig or $KUBECONFIG"
+    )]
     ContextWithoutFile {
         /// The context that was asked for.
         context: String,
@@ -100,7 +102,11 @@ pub enum ConfigError {
 }
 
 fn list(contexts: &[String]) -> String {
-    if contexts.is_empty() { "none".to_owned() } else { contexts.join(", ") }
+    if contexts.is_empty() {
+        "none".to_owned()
+    } else {
+        contexts.join(", ")
+    }
 }
 
 /// Finds out which cluster to talk to, as kubectl does: the file that was given, else `$KUBECONFIG` (one file or a list),
@@ -126,18 +132,27 @@ struct Files {
 impl Files {
     fn find(flag: Option<&Path>, variable: Option<OsString>, home: Option<PathBuf>) -> Option<Self> {
         if let Some(path) = flag {
-            return Some(Self { paths: vec![path.to_owned()], named_by: "--kubeconfig" });
+            return Some(Self {
+                paths: vec![path.to_owned()],
+                named_by: "--kubeconfig",
+            });
         }
         // Empty parts are ignored, and so is a variable of nothing else, as kubectl does.
         let variable = variable.unwrap_or_default();
         let listed = std::env::split_paths(&variable).filter(|path| !path.as_os_str().is_empty());
         let paths: Vec<PathBuf> = listed.collect();
         if !paths.is_empty() {
-            return Some(Self { paths, named_by: "$KUBECONFIG" });
+            return Some(Self {
+                paths,
+                named_by: "$KUBECONFIG",
+            });
         }
         // The default is the only file that may be missing: then this is, perhaps, a Pod.
         let path = home?.join(".kube").join("config");
-        path.exists().then(|| Self { paths: vec![path], named_by: "the default" })
+        path.exists().then(|| Self {
+            paths: vec![path],
+            named_by: "the default",
+        })
     }
 
     /// The one to name when it is not known which of them is at fault.
@@ -149,7 +164,13 @@ impl Files {
 async fn from_files(files: &Files, context: Option<&str>) -> Result<Config, ConfigError> {
     let kubeconfig = read_all(files)?;
     let file = files.first();
-    let known = || kubeconfig.contexts.iter().map(|context| context.name.clone()).collect::<Vec<_>>();
+    let known = || {
+        kubeconfig
+            .contexts
+            .iter()
+            .map(|context| context.name.clone())
+            .collect::<Vec<_>>()
+    };
     if kubeconfig.clusters.is_empty() && kubeconfig.contexts.is_empty() {
         return Err(ConfigError::Empty { file });
     }
@@ -158,9 +179,16 @@ async fn from_files(files: &Files, context: Option<&str>) -> Result<Config, Conf
         return Err(ConfigError::NoContext { file, known: known() });
     };
     if !kubeconfig.contexts.iter().any(|known| known.name == context) {
-        return Err(ConfigError::UnknownContext { file, context, known: known() });
+        return Err(ConfigError::UnknownContext {
+            file,
+            context,
+            known: known(),
+        });
     }
-    let options = KubeConfigOptions { context: Some(context.clone()), ..KubeConfigOptions::default() };
+    let options = KubeConfigOptions {
+        context: Some(context.clone()),
+        ..KubeConfigOptions::default()
+    };
     Config::from_custom_kubeconfig(kubeconfig, &options)
         .await
         .map_err(|cause| ConfigError::Unusable { file, context, cause })
@@ -170,11 +198,18 @@ async fn from_files(files: &Files, context: Option<&str>) -> Result<Config, Conf
 fn read_all(files: &Files) -> Result<Kubeconfig, ConfigError> {
     let mut merged: Option<Kubeconfig> = None;
     for path in &files.paths {
-        let invalid = |cause| ConfigError::Invalid { file: path.clone(), cause };
+        let invalid = |cause| ConfigError::Invalid {
+            file: path.clone(),
+            cause,
+        };
         let next = match Kubeconfig::read_from(path) {
             Ok(next) => next,
-            Err(KubeconfigError::ReadConfig(cause, _)) if cause.kind() == std::io::ErrorKind::NotFound => continue,
-            Err(KubeconfigError::ReadConfig(cause, file)) => return Err(ConfigError::Unreadable { file, cause }),
+            Err(KubeconfigError::ReadConfig(cause, _)) if cause.kind() == std::io::ErrorKind::NotFound => {
+                continue;
+            }
+            Err(KubeconfigError::ReadConfig(cause, file)) => {
+                return Err(ConfigError::Unreadable { file, cause });
+            }
             Err(cause) => return Err(invalid(cause)),
         };
         merged = Some(match merged {
@@ -182,12 +217,17 @@ fn read_all(files: &Files) -> Result<Kubeconfig, ConfigError> {
             Some(merged) => merged.merge(next).map_err(invalid)?,
         });
     }
-    merged.ok_or_else(|| ConfigError::Missing { file: files.first(), named_by: files.named_by })
+    merged.ok_or_else(|| ConfigError::Missing {
+        file: files.first(),
+        named_by: files.named_by,
+    })
 }
 
 fn in_cluster(context: Option<&str>) -> Result<Config, ConfigError> {
     if let Some(context) = context {
-        return Err(ConfigError::ContextWithoutFile { context: context.to_owned() });
+        return Err(ConfigError::ContextWithoutFile {
+            context: context.to_owned(),
+        });
     }
     Config::incluster().map_err(|cause| match cause {
         InClusterError::ReadEnvironmentVariable(_) => ConfigError::Nowhere { cause },
@@ -218,7 +258,9 @@ contexts:
     async fn loaded(text: &str, context: Option<&str>) -> Result<Config, String> {
         let file = file(text);
         let path = file.path().display().to_string();
-        load(Some(file.path()), context).await.map_err(|error| error.to_string().replace(&path, "FILE"))
+        load(Some(file.path()), context)
+            .await
+            .map_err(|error| error.to_string().replace(&path, "FILE"))
     }
 
     async fn refused(text: &str, context: Option<&str>) -> String {
@@ -229,7 +271,9 @@ contexts:
     async fn a_context_of_the_file_is_used() {
         let config = loaded(KUBECONFIG, Some("first")).await.unwrap();
         assert_eq!(config.default_namespace, "here");
-        let config = loaded(&format!("{KUBECONFIG}current-context: first\n"), None).await.unwrap();
+        let config = loaded(&format!("{KUBECONFIG}current-context: first\n"), None)
+            .await
+            .unwrap();
         assert_eq!(config.cluster_url, "http://127.0.0.1:1/");
     }
 
@@ -260,18 +304,33 @@ contexts:
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("none");
         let error = load(Some(&path), None).await.unwrap_err();
-        assert!(matches!(&error, ConfigError::Missing { file, .. } if *file == path), "{error}");
-        assert!(error.to_string().ends_with("--kubeconfig names it; correct that, or create the file"), "{error}");
+        assert!(
+            matches!(&error, ConfigError::Missing { file, .. } if *file == path),
+            "{error}"
+        );
+        assert!(
+            error
+                .to_string()
+                .ends_with("--kubeconfig names it; correct that, or create the file"),
+            "{error}"
+        );
         // A folder cannot be read, whoever asks.
         let error = load(Some(folder.path()), None).await.unwrap_err();
-        assert!(matches!(&error, ConfigError::Unreadable { file, .. } if file == folder.path()), "{error}");
+        assert!(
+            matches!(&error, ConfigError::Unreadable { file, .. } if file == folder.path()),
+            "{error}"
+        );
     }
 
     #[test]
     fn the_flag_goes_before_the_variable_and_that_before_the_home_folder() {
         let home = tempfile::tempdir().unwrap();
         let find = |flag: Option<&str>, variable: &str| {
-            Files::find(flag.map(Path::new), Some(variable.into()), Some(home.path().to_owned()))
+            Files::find(
+                flag.map(Path::new),
+                Some(variable.into()),
+                Some(home.path().to_owned()),
+            )
         };
         let paths = |files: Option<Files>| files.map(|files| files.paths);
         assert_eq!(paths(find(Some("/flag"), "/a")), Some(vec!["/flag".into()]));
@@ -286,7 +345,10 @@ contexts:
     #[test]
     fn a_missing_file_of_a_list_is_passed_over() {
         let here = file(KUBECONFIG);
-        let files = Files { paths: vec!["/nowhere/at/all".into(), here.path().to_owned()], named_by: "$KUBECONFIG" };
+        let files = Files {
+            paths: vec!["/nowhere/at/all".into(), here.path().to_owned()],
+            named_by: "$KUBECONFIG",
+        };
         assert_eq!(read_all(&files).unwrap().contexts.len(), 2);
     }
 

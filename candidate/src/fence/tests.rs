@@ -61,9 +61,17 @@ const DEADLINE: Duration = Duration::from_secs(12);
 
 fn term(replies: impl IntoIterator<Item = Reply>) -> Term {
     let clock: SharedClock = Arc::new(TokioClock::new(Wall::from_micros(0)));
-    let server = Arc::new(Server { replies: Mutex::new(replies.into_iter().collect()), ..Server::default() });
+    let server = Arc::new(Server {
+        replies: Mutex::new(replies.into_iter().collect()),
+        ..Server::default()
+    });
     let fence = Fence::open(clock.clone(), TokioClock::ORIGIN + DEADLINE);
-    Term { client: fenced(server.client(), fence.clone()), clock, fence, server }
+    Term {
+        client: fenced(server.client(), fence.clone()),
+        clock,
+        fence,
+        server,
+    }
 }
 
 /// A reply that the test gives later.
@@ -74,12 +82,18 @@ fn later() -> (oneshot::Sender<StatusCode>, Reply) {
 
 impl Term {
     async fn at(&self, seconds: u64) {
-        self.clock.sleep_until(TokioClock::ORIGIN + Duration::from_secs(seconds)).await;
+        self.clock
+            .sleep_until(TokioClock::ORIGIN + Duration::from_secs(seconds))
+            .await;
     }
 
     fn request(&self, method: Method) -> BoxFuture<'static, Result<StatusCode, kube::Error>> {
         let client = self.client.clone();
-        let request = Request::builder().method(method).uri("/x").body(Body::empty()).unwrap();
+        let request = Request::builder()
+            .method(method)
+            .uri("/x")
+            .body(Body::empty())
+            .unwrap();
         Box::pin(async move { client.send(request).await.map(|answer| answer.status()) })
     }
 
@@ -167,6 +181,15 @@ async fn a_limit_cancels_before_the_deadline_and_no_renewal_lifts_it() {
     assert!(term.clean().await);
 }
 
+#[tokio::test(start_paused = true)]
+async fn a_kill_at_the_deadline_moves_with_the_deadline() {
+    let term = term([Reply::Now(StatusCode::OK)]);
+    term.fence.limit(TokioClock::ORIGIN + DEADLINE);
+    term.fence.extend(TokioClock::ORIGIN + Duration::from_secs(16));
+    term.at(13).await;
+    assert_eq!(term.write().await.unwrap(), StatusCode::OK);
+}
+
 /// Invariant S6: the requests of the old leader are answered before a new one begins.
 #[tokio::test(start_paused = true)]
 async fn closing_lets_a_write_under_way_be_answered_before_it_counts_as_drained() {
@@ -198,17 +221,28 @@ async fn a_write_that_was_given_up_is_uncertain_until_the_deadline() {
     assert_eq!((term.server.seen(), term.fence.in_flight()), (1, 0));
     assert!(!term.clean().await);
     term.at(12).await;
-    assert!(term.clean().await, "another leader could be there by now in any case");
+    assert!(
+        term.clean().await,
+        "another leader could be there by now in any case"
+    );
 }
 
 #[tokio::test(start_paused = true)]
 async fn an_outcome_that_is_not_known_is_uncertain() {
-    for reply in [Reply::Broken, Reply::Now(StatusCode::GATEWAY_TIMEOUT), Reply::Now(StatusCode::INTERNAL_SERVER_ERROR)] {
+    for reply in [
+        Reply::Broken,
+        Reply::Now(StatusCode::GATEWAY_TIMEOUT),
+        Reply::Now(StatusCode::INTERNAL_SERVER_ERROR),
+    ] {
         let term = term([reply]);
         let _ = term.write().await;
         assert!(!term.clean().await);
     }
-    for status in [StatusCode::CONFLICT, StatusCode::FORBIDDEN, StatusCode::TOO_MANY_REQUESTS] {
+    for status in [
+        StatusCode::CONFLICT,
+        StatusCode::FORBIDDEN,
+        StatusCode::TOO_MANY_REQUESTS,
+    ] {
         let term = term([Reply::Now(status)]);
         assert_eq!(term.write().await.unwrap(), status);
         assert!(term.clean().await, "{status} is an answer");
@@ -232,7 +266,10 @@ async fn a_write_that_hangs_does_not_hold_up_reads() {
 async fn a_get_that_asks_for_another_protocol_is_no_read() {
     let term = term([]);
     term.fence.close();
-    let request = Request::get("/exec").header(header::UPGRADE, "websocket").body(Body::empty()).unwrap();
+    let request = Request::get("/exec")
+        .header(header::UPGRADE, "websocket")
+        .body(Body::empty())
+        .unwrap();
     let result = term.client.send(request).await.map(|answer| answer.status());
     assert_eq!(closed(result), FenceClosed::NotSent);
 }
@@ -264,9 +301,14 @@ impl Clock for Jumping {
 
 #[tokio::test(start_paused = true)]
 async fn the_clock_is_read_at_each_step_and_not_only_awaited() {
-    let clock = Arc::new(Jumping { now: Mutex::new(Mono::from_nanos(1)) });
+    let clock = Arc::new(Jumping {
+        now: Mutex::new(Mono::from_nanos(1)),
+    });
     let (answer, reply) = later();
-    let server = Arc::new(Server { replies: Mutex::new([reply].into()), ..Server::default() });
+    let server = Arc::new(Server {
+        replies: Mutex::new([reply].into()),
+        ..Server::default()
+    });
     let fence = Fence::open(clock.clone(), Mono::from_nanos(10));
     let client = fenced(server.client(), fence);
     let request = Request::put("/x").body(Body::empty()).unwrap();
@@ -278,5 +320,8 @@ async fn the_clock_is_read_at_each_step_and_not_only_awaited() {
         answer.send(StatusCode::OK).unwrap();
     };
     let (result, ()) = tokio::join!(client.send(request), jump);
-    assert_eq!(closed(result.map(|answer| answer.status())), FenceClosed::Cancelled);
+    assert_eq!(
+        closed(result.map(|answer| answer.status())),
+        FenceClosed::Cancelled
+    );
 }

@@ -38,15 +38,32 @@ pub(super) struct Follower {
 
 enum Phase {
     List,
-    Connect { last: Revision },
-    Follow { last: Revision, stream: BoxStream<'static, Raw>, since: Mono, told: bool },
+    Connect {
+        last: Revision,
+    },
+    Follow {
+        last: Revision,
+        stream: BoxStream<'static, Raw>,
+        since: Mono,
+        told: bool,
+    },
 }
 
 impl Follower {
-    pub(super) fn new(client: kube::Client, scope: WatchScope, settings: WatchSettings, relist: Arc<Notify>) -> Self {
+    pub(super) fn new(
+        client: kube::Client,
+        scope: WatchScope,
+        settings: WatchSettings,
+        relist: Arc<Notify>,
+    ) -> Self {
         let not_before = settings.clock.now();
         Self {
-            source: Source { client, scope, clock: settings.clock, within: settings.request_deadline },
+            source: Source {
+                client,
+                scope,
+                clock: settings.clock,
+                within: settings.request_deadline,
+            },
             relist,
             timeout: settings.timeout,
             random: SplitMix(settings.seed),
@@ -66,6 +83,8 @@ impl Follower {
                 () = relist.notified() => {
                     self.phase = Phase::List;
                     self.not_before = self.source.clock.now();
+                    // Whoever asks is told how it went, even in the middle of an outage.
+                    self.lost = None;
                 }
                 event = self.step() => if let Some(event) = event {
                     return event;
@@ -97,7 +116,9 @@ impl Follower {
         match self.source.list().await {
             Ok((leases, revision)) => {
                 self.lost = None;
-                self.phase = Phase::Connect { last: revision.clone() };
+                self.phase = Phase::Connect {
+                    last: revision.clone(),
+                };
                 Some(WatchEvent::Listed { leases, revision })
             }
             Err(error) if error.is_expired() => self.expired(),
@@ -109,9 +130,18 @@ impl Follower {
         // At least a second: zero would mean no limit of ours but a default of the server's.
         let least = self.timeout.as_secs().max(1);
         let timeout = least + self.random.next() % least;
-        match self.source.watch(&last, u32::try_from(timeout).unwrap_or(u32::MAX)).await {
+        match self
+            .source
+            .watch(&last, u32::try_from(timeout).unwrap_or(u32::MAX))
+            .await
+        {
             Ok(stream) => {
-                self.phase = Phase::Follow { last, stream, since: self.source.clock.now(), told: false };
+                self.phase = Phase::Follow {
+                    last,
+                    stream,
+                    since: self.source.clock.now(),
+                    told: false,
+                };
                 self.lost.take().map(|_| WatchEvent::Resumed)
             }
             Err(error) if error.is_expired() => self.expired(),
@@ -132,7 +162,9 @@ impl Follower {
             }
             Some(Ok(KubeEvent::Error(status))) => self.ended(ReadError::Api(kube::Error::Api(status))),
             Some(Err(error)) => self.ended(ReadError::Api(error)),
-            None => self.ended(ReadError::Malformed { why: "it ended the watch at once".to_owned() }),
+            None => self.ended(ReadError::Malformed {
+                why: "it ended the watch at once".to_owned(),
+            }),
         }
     }
 
@@ -146,7 +178,9 @@ impl Follower {
 
     /// Notes up to where everything was told; whether that is news.
     fn advance(&mut self, revision: &Revision) -> bool {
-        let Phase::Follow { last, told, .. } = &mut self.phase else { return false };
+        let Phase::Follow { last, told, .. } = &mut self.phase else {
+            return false;
+        };
         let news = *last < *revision;
         if news {
             *last = revision.clone();
@@ -160,7 +194,12 @@ impl Follower {
         if why.is_expired() {
             return self.expired();
         }
-        let Phase::Follow { last, since, told, .. } = &self.phase else { return None };
+        let Phase::Follow {
+            last, since, told, ..
+        } = &self.phase
+        else {
+            return None;
+        };
         let now = self.source.clock.now();
         let worked = *told || now.since(*since) >= WORKING;
         self.phase = Phase::Connect { last: last.clone() };

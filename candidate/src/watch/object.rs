@@ -27,7 +27,11 @@ pub(super) fn read_lease(mut object: Value) -> Result<Lease, serde_json::Error> 
             replaced = true;
         }
     }
-    if replaced { serde_json::from_value(object) } else { Err(first) }
+    if replaced {
+        serde_json::from_value(object)
+    } else {
+        Err(first)
+    }
 }
 
 /// The resource version of an object, read without the rest.
@@ -61,7 +65,10 @@ mod tests {
     #[test]
     fn a_lease_held_until_the_end_of_time_is_still_read() {
         let object = lease(&json!("9999-12-31T23:59:59.000000Z"));
-        assert!(serde_json::from_value::<Lease>(object.clone()).is_err(), "it would not need this file");
+        assert!(
+            serde_json::from_value::<Lease>(object.clone()).is_err(),
+            "it would not need this file"
+        );
         let read = read_lease(object).unwrap();
         assert!(renew_time(&read) > Some(Timestamp::from_second(253_400_000_000).unwrap()));
         assert_eq!(read.spec.unwrap().holder_identity.as_deref(), Some("alpha"));
@@ -70,7 +77,10 @@ mod tests {
     #[test]
     fn an_ordinary_time_is_not_touched() {
         let read = read_lease(lease(&json!("2026-01-01T12:00:00.123456Z"))).unwrap();
-        assert_eq!(renew_time(&read), Some("2026-01-01T12:00:00.123456Z".parse().unwrap()));
+        assert_eq!(
+            renew_time(&read),
+            Some("2026-01-01T12:00:00.123456Z".parse().unwrap())
+        );
         assert_eq!(renew_time(&read_lease(lease(&json!(null))).unwrap()), None);
     }
 

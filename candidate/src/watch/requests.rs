@@ -63,7 +63,12 @@ pub async fn read(
     clock: &SharedClock,
     within: Duration,
 ) -> Result<(Option<Lease>, Revision), ReadError> {
-    let source = Source { client: client.clone(), scope: WatchScope::one(key), clock: clock.clone(), within };
+    let source = Source {
+        client: client.clone(),
+        scope: WatchScope::one(key),
+        clock: clock.clone(),
+        within,
+    };
     let (leases, revision) = source.list().await?;
     let named = |lease: &Lease| lease.metadata.name.as_deref() == Some(key.name());
     Ok((leases.into_iter().find(named), revision))
@@ -82,16 +87,25 @@ pub(super) struct Source {
 impl Source {
     /// A consistent list: no resource version is asked for, so none that is older than this request is shown.
     pub(super) async fn list(&self) -> Result<(Vec<Lease>, Revision), ReadError> {
-        let mut params = ListParams { field_selector: self.field_selector(), ..ListParams::default() }.limit(PAGE);
+        let mut params = ListParams {
+            field_selector: self.field_selector(),
+            ..ListParams::default()
+        }
+        .limit(PAGE);
         let mut leases = Vec::new();
         let mut first_revision = None;
         loop {
-            let request = self.request().list(&params).map_err(|error| ReadError::Api(kube::Error::BuildRequest(error)))?;
+            let request = self
+                .request()
+                .list(&params)
+                .map_err(|error| ReadError::Api(kube::Error::BuildRequest(error)))?;
             let page: Value = self.in_time(self.client.request(request)).await?;
             let (meta, items) = read_page(page)?;
             leases.extend(items);
             // Later pages are read from the snapshot of the first.
-            let revision = first_revision.get_or_insert(meta.resource_version.unwrap_or_default()).clone();
+            let revision = first_revision
+                .get_or_insert(meta.resource_version.unwrap_or_default())
+                .clone();
             match meta.continue_.filter(|token| !token.is_empty()) {
                 Some(token) => params = params.continue_token(&token),
                 None if revision.is_empty() => return Err(malformed("the list has no resource version")),
@@ -101,8 +115,16 @@ impl Source {
     }
 
     /// Begins a watch after a revision; resolves when the server has accepted it.
-    pub(super) async fn watch(&self, after: &Revision, timeout: u32) -> Result<BoxStream<'static, Raw>, ReadError> {
-        let params = WatchParams { field_selector: self.field_selector(), ..WatchParams::default() }.timeout(timeout);
+    pub(super) async fn watch(
+        &self,
+        after: &Revision,
+        timeout: u32,
+    ) -> Result<BoxStream<'static, Raw>, ReadError> {
+        let params = WatchParams {
+            field_selector: self.field_selector(),
+            ..WatchParams::default()
+        }
+        .timeout(timeout);
         let request = self
             .request()
             .watch(&params, after.as_str())
@@ -119,8 +141,14 @@ impl Source {
         }
         let place = match &self.scope {
             WatchScope { namespace: None, .. } => "in all namespaces".to_owned(),
-            WatchScope { namespace: Some(namespace), name: None } => format!("in namespace {namespace}"),
-            WatchScope { namespace: Some(namespace), name: Some(name) } => format!("on {namespace}/{name}"),
+            WatchScope {
+                namespace: Some(namespace),
+                name: None,
+            } => format!("in namespace {namespace}"),
+            WatchScope {
+                namespace: Some(namespace),
+                name: Some(name),
+            } => format!("on {namespace}/{name}"),
         };
         format!("the permission to {verb} leases.coordination.k8s.io {place} is missing: {error}")
     }
@@ -130,10 +158,16 @@ impl Source {
     }
 
     fn field_selector(&self) -> Option<String> {
-        self.scope.name.as_ref().map(|name| format!("metadata.name={name}"))
+        self.scope
+            .name
+            .as_ref()
+            .map(|name| format!("metadata.name={name}"))
     }
 
-    async fn in_time<T>(&self, request: impl Future<Output = Result<T, kube::Error>>) -> Result<T, ReadError> {
+    async fn in_time<T>(
+        &self,
+        request: impl Future<Output = Result<T, kube::Error>>,
+    ) -> Result<T, ReadError> {
         let deadline = self.clock.sleep_until(self.clock.now() + self.within);
         tokio::select! {
             biased;
@@ -144,7 +178,8 @@ impl Source {
 }
 
 fn is_forbidden(error: &kube::Error) -> bool {
-    matches!(error, kube::Error::Api(status) if status.code == 403) && matches!(classify(error), Failure::Refused(_))
+    matches!(error, kube::Error::Api(status) if status.code == 403)
+        && matches!(classify(error), Failure::Refused(_))
 }
 
 fn malformed(why: impl ToString) -> ReadError {

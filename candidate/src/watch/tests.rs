@@ -3,10 +3,10 @@
 use std::collections::VecDeque;
 use std::sync::Mutex;
 
-use futures::FutureExt;
 use futures::channel::mpsc;
-use http::{Request, Response, StatusCode};
-use http_body_util::BodyExt;
+use http::{Request, Response};
+use http_body::Frame;
+use http_body_util::StreamBody;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 use kube::client::Body;
 use serde_json::{Value, json};
@@ -34,7 +34,10 @@ enum End {
     Silent,
 }
 
-type Chunk = Result<Vec<u8>, std::io::Error>;
+/// What a body consists of.
+type Bytes = <Body as http_body::Body>::Data;
+type Chunk = Result<Frame<Bytes>, std::io::Error>;
+type Answer = Response<StreamBody<BoxStream<'static, Chunk>>>;
 
 #[derive(Default)]
 struct Server {
@@ -50,7 +53,10 @@ struct World {
 
 fn world(replies: impl IntoIterator<Item = Reply>) -> World {
     let clock = Arc::new(TokioClock::new(Wall::from_micros(0)));
-    let server = Arc::new(Server { replies: Mutex::new(replies.into_iter().collect()), ..Server::default() });
+    let server = Arc::new(Server {
+        replies: Mutex::new(replies.into_iter().collect()),
+        ..Server::default()
+    });
     let service = {
         let (server, clock) = (server.clone(), clock.clone());
         tower::service_fn(move |request: Request<Body>| {
@@ -60,44 +66,47 @@ fn world(replies: impl IntoIterator<Item = Reply>) -> World {
             async move { answer(reply.unwrap_or(Reply::Silent)).await }
         })
     };
-    World { client: kube::Client::new(service, "default"), server, clock }
+    World {
+        client: kube::Client::new(service, "default"),
+        server,
+        clock,
+    }
 }
 
-async fn answer(reply: Reply) -> Result<Response<Body>, std::convert::Infallible> {
-    let streamed = |chunks: BoxStream<'static, Chunk>| {
-        let frames = chunks.map(|chunk| chunk.map(|bytes| http_body::Frame::data(bytes.into())));
-        Body::wrap_body(http_body_util::StreamBody::new(frames))
-    };
+async fn answer(reply: Reply) -> Result<Answer, std::convert::Infallible> {
+    let whole = |body: Value| stream::iter([line(&body)]).boxed();
     let (code, body) = match reply {
         Reply::Silent => std::future::pending().await,
         Reply::Status(code, message) => {
             let status = json!({"kind": "Status", "status": "Failure", "message": message, "code": code});
-            (code, Body::from(status.to_string().into_bytes()))
+            (code, whole(status))
         }
         Reply::Page(items, revision, next) => {
-            let page = json!({
-                "kind": "LeaseList", "apiVersion": "coordination.k8s.io/v1",
-                "metadata": {"resourceVersion": revision, "continue": next}, "items": items,
-            });
-            (200, Body::from(page.to_string().into_bytes()))
+            let meta = json!({"resourceVersion": revision, "continue": next});
+            (
+                200,
+                whole(json!({"kind": "LeaseList", "metadata": meta, "items": items})),
+            )
         }
         Reply::Watch(events, end) => {
-            let told = stream::iter(events).map(|event| Ok(line(&event)));
             let end = match end {
                 End::Clean => stream::empty().boxed(),
                 End::Cut => stream::iter([Err(std::io::ErrorKind::ConnectionReset.into())]).boxed(),
                 End::Silent => stream::pending().boxed(),
             };
-            (200, streamed(told.chain(end).boxed()))
+            let told: Vec<_> = events.iter().map(line).collect();
+            (200, stream::iter(told).chain(end).boxed())
         }
-        Reply::Fed(events) => (200, streamed(events.map(|event| Ok(line(&event))).boxed())),
+        Reply::Fed(events) => (200, events.map(|event| line(&event)).boxed()),
     };
-    let status = StatusCode::from_u16(code).unwrap();
-    Ok(Response::builder().status(status).body(body).unwrap())
+    Ok(Response::builder()
+        .status(code)
+        .body(StreamBody::new(body))
+        .unwrap())
 }
 
-fn line(event: &Value) -> Vec<u8> {
-    format!("{event}\n").into_bytes()
+fn line(event: &Value) -> Chunk {
+    Ok(Frame::data(format!("{event}\n").into_bytes().into()))
 }
 
 fn object(name: &str, revision: &str) -> Value {
@@ -135,7 +144,11 @@ impl World {
 
 fn summary(uri: &str) -> String {
     let query = uri.split_once('?').map_or("", |(_, query)| query);
-    let find = |name: &str| query.split('&').find_map(|pair| pair.strip_prefix(name)?.strip_prefix('='));
+    let find = |name: &str| {
+        query
+            .split('&')
+            .find_map(|pair| pair.strip_prefix(name)?.strip_prefix('='))
+    };
     match (find("watch"), find("continue")) {
         (Some(_), _) => format!("watch {}", find("resourceVersion").unwrap_or_default()),
         (None, Some(token)) => format!("list {token}"),
@@ -143,10 +156,22 @@ fn summary(uri: &str) -> String {
     }
 }
 
+/// Lets everything that is under way happen: a millisecond in which the watch tells nothing.
+async fn quiet(world: &World, watch: &mut LeaseWatch) {
+    tokio::select! {
+        event = watch.next() => panic!("nothing should be told: {event:?}"),
+        () = world.clock.sleep_until(world.clock.now() + Duration::from_millis(1)) => {}
+    }
+}
+
 /// An event as one line, for comparing.
 fn told(event: &WatchEvent) -> String {
     let key = |meta: &ObjectMeta| {
-        format!("{}@{}", meta.name.as_deref().unwrap_or_default(), meta.resource_version.as_deref().unwrap_or_default())
+        format!(
+            "{}@{}",
+            meta.name.as_deref().unwrap_or_default(),
+            meta.resource_version.as_deref().unwrap_or_default()
+        )
     };
     match event {
         WatchEvent::Listed { leases, revision } => {
@@ -190,27 +215,53 @@ async fn a_list_is_followed_by_what_happens_after_it() {
     let mut watch = world.watch();
     assert_eq!(
         take(&mut watch, 5).await,
-        ["listed [a@5] at 9", "applied b@10", "applied a@11", "bookmark 15", "deleted b@16"]
+        [
+            "listed [a@5] at 9",
+            "applied b@10",
+            "applied a@11",
+            "bookmark 15",
+            "deleted b@16"
+        ]
     );
     assert_eq!(world.asked(), ["list", "watch 9"]);
-    assert!(watch.next().now_or_never().is_none(), "silence is no event");
+    quiet(&world, &mut watch).await;
 }
 
 #[tokio::test(start_paused = true)]
 async fn the_list_is_consistent_and_the_watch_long_and_with_bookmarks() {
-    let world = world([page("9"), Reply::Watch(vec![event("BOOKMARK", "", "10")], End::Silent)]);
+    let world = world([
+        page("9"),
+        Reply::Watch(vec![event("BOOKMARK", "", "10")], End::Silent),
+    ]);
     let settings = WatchSettings::new(world.clock.clone(), 7);
     let key = LeaseKey::new("n", "a");
     let mut watch = leases(world.client.clone(), WatchScope::one(&key), settings);
     take(&mut watch, 2).await;
     let seen = world.server.seen.lock().unwrap();
-    let [(_, list), (_, watch)] = &seen[..] else { panic!("two requests: {seen:?}") };
+    let [(_, list), (_, watch)] = &seen[..] else {
+        panic!("two requests: {seen:?}")
+    };
     let path = "/apis/coordination.k8s.io/v1/namespaces/n/leases?";
     assert!(list.starts_with(path) && watch.starts_with(path));
-    assert!(list.contains("fieldSelector=metadata.name%3Da") && list.contains("limit=500"), "{list}");
-    assert!(!list.contains("resourceVersion"), "a list at a revision may be an old one: {list}");
-    assert!(watch.contains("fieldSelector=metadata.name%3Da&allowWatchBookmarks=true"), "{watch}");
-    let timeout = watch.split("timeoutSeconds=").nth(1).unwrap().split('&').next().unwrap();
+    assert!(
+        list.contains("fieldSelector=metadata.name%3Da") && list.contains("limit=500"),
+        "{list}"
+    );
+    assert!(
+        !list.contains("resourceVersion"),
+        "a list at a revision may be an old one: {list}"
+    );
+    assert!(
+        watch.contains("fieldSelector=metadata.name%3Da&allowWatchBookmarks=true"),
+        "{watch}"
+    );
+    let timeout = watch
+        .split("timeoutSeconds=")
+        .nth(1)
+        .unwrap()
+        .split('&')
+        .next()
+        .unwrap();
     let timeout: u64 = timeout.parse().unwrap();
     assert!((1800..3600).contains(&timeout), "{timeout}");
 }
@@ -219,13 +270,19 @@ async fn the_list_is_consistent_and_the_watch_long_and_with_bookmarks() {
 async fn a_watch_that_ends_is_resumed_at_once_and_without_a_word() {
     let world = world([
         page("9"),
-        Reply::Watch(vec![event("MODIFIED", "a", "10"), event("BOOKMARK", "", "20")], End::Clean),
+        Reply::Watch(
+            vec![event("MODIFIED", "a", "10"), event("BOOKMARK", "", "20")],
+            End::Clean,
+        ),
         Reply::Watch(vec![event("DELETED", "a", "21")], End::Cut),
         Reply::Watch(vec![event("ADDED", "a", "22")], End::Silent),
     ]);
     let mut watch = world.watch();
     let events = take(&mut watch, 5).await;
-    assert_eq!(events[1..], ["applied a@10", "bookmark 20", "deleted a@21", "applied a@22"]);
+    assert_eq!(
+        events[1..],
+        ["applied a@10", "bookmark 20", "deleted a@21", "applied a@22"]
+    );
     assert_eq!(world.asked(), ["list", "watch 9", "watch 20", "watch 21"]);
     assert_eq!(world.elapsed(), Duration::ZERO);
 }
@@ -234,31 +291,52 @@ async fn a_watch_that_ends_is_resumed_at_once_and_without_a_word() {
 async fn what_is_delivered_twice_is_told_once() {
     let world = world([
         page("9"),
-        Reply::Watch(vec![event("MODIFIED", "a", "10"), event("MODIFIED", "a", "10")], End::Clean),
         Reply::Watch(
-            vec![event("MODIFIED", "a", "9"), event("MODIFIED", "a", "10"), event("MODIFIED", "a", "11")],
+            vec![event("MODIFIED", "a", "10"), event("MODIFIED", "a", "10")],
+            End::Clean,
+        ),
+        Reply::Watch(
+            vec![
+                event("MODIFIED", "a", "9"),
+                event("MODIFIED", "a", "10"),
+                event("MODIFIED", "a", "11"),
+            ],
             End::Clean,
         ),
         Reply::Watch(vec![], End::Silent),
     ]);
     let mut watch = world.watch();
-    assert_eq!(take(&mut watch, 3).await, ["listed [a@5] at 9", "applied a@10", "applied a@11"]);
-    assert!(watch.next().now_or_never().is_none());
-    assert_eq!(world.asked().last().unwrap(), "watch 11", "a replay does not take the revision back");
+    assert_eq!(
+        take(&mut watch, 3).await,
+        ["listed [a@5] at 9", "applied a@10", "applied a@11"]
+    );
+    quiet(&world, &mut watch).await;
+    assert_eq!(
+        world.asked().last().unwrap(),
+        "watch 11",
+        "a replay does not take the revision back"
+    );
 }
 
 #[tokio::test(start_paused = true)]
 async fn a_revision_that_is_too_old_leads_to_a_list() {
-    for expired in [Reply::Watch(vec![error_event(410)], End::Silent), Reply::Status(410, "too old")] {
+    for expired in [
+        Reply::Watch(vec![error_event(410)], End::Silent),
+        Reply::Status(410, "too old"),
+    ] {
         let world = world([page("9"), expired, page("30"), Reply::Watch(vec![], End::Silent)]);
         let mut watch = world.watch();
         assert_eq!(
             take(&mut watch, 3).await,
-            ["listed [a@5] at 9", "lost: the watch's revision has expired: listing again", "listed [a@5] at 30"]
+            [
+                "listed [a@5] at 9",
+                "lost: the watch's revision has expired: listing again",
+                "listed [a@5] at 30"
+            ]
         );
-        assert!(watch.next().now_or_never().is_none(), "the list says all that there is to say");
-        assert_eq!(world.asked(), ["list", "watch 9", "list", "watch 30"]);
         assert_eq!(world.elapsed(), Duration::ZERO, "the first time at once");
+        quiet(&world, &mut watch).await;
+        assert_eq!(world.asked(), ["list", "watch 9", "list", "watch 30"]);
     }
 }
 
@@ -275,10 +353,13 @@ async fn a_server_whose_every_revision_is_too_old_is_not_asked_without_pause() {
 async fn a_failing_server_is_asked_ever_more_slowly_and_reported_once() {
     let failing = (0..10).map(|_| Reply::Status(500, "etcd is gone"));
     let world = world(
-        [page("9"), Reply::Watch(vec![event("BOOKMARK", "", "10")], End::Clean)]
-            .into_iter()
-            .chain(failing)
-            .chain([Reply::Watch(vec![event("ADDED", "b", "11")], End::Silent)]),
+        [
+            page("9"),
+            Reply::Watch(vec![event("BOOKMARK", "", "10")], End::Clean),
+        ]
+        .into_iter()
+        .chain(failing)
+        .chain([Reply::Watch(vec![event("ADDED", "b", "11")], End::Silent)]),
     );
     let mut watch = world.watch();
     assert_eq!(
@@ -288,7 +369,10 @@ async fn a_failing_server_is_asked_ever_more_slowly_and_reported_once() {
     let seen = world.server.seen.lock().unwrap();
     let gaps: Vec<_> = seen[2..].windows(2).map(|pair| pair[1].0 - pair[0].0).collect();
     assert!((25..=51).contains(&gaps[0].as_millis()), "{gaps:?}");
-    assert!(gaps.iter().all(|gap| *gap <= Duration::from_millis(2001)), "{gaps:?}");
+    assert!(
+        gaps.iter().all(|gap| *gap <= Duration::from_millis(2001)),
+        "{gaps:?}"
+    );
     assert!(gaps.last().unwrap() >= &Duration::from_secs(1), "{gaps:?}");
 }
 
@@ -303,7 +387,12 @@ async fn a_watch_that_the_server_always_ends_at_once_is_a_failure() {
 
 #[tokio::test(start_paused = true)]
 async fn a_server_that_says_nothing_is_given_up_at_the_deadline() {
-    let world = world([Reply::Silent, page("9"), Reply::Silent, Reply::Watch(vec![], End::Silent)]);
+    let world = world([
+        Reply::Silent,
+        page("9"),
+        Reply::Silent,
+        Reply::Watch(vec![], End::Silent),
+    ]);
     let mut watch = world.watch();
     let none = "lost: no answer from the API server within 2.4s";
     assert_eq!(take(&mut watch, 1).await, [none]);
@@ -315,14 +404,18 @@ async fn a_server_that_says_nothing_is_given_up_at_the_deadline() {
 #[tokio::test(start_paused = true)]
 async fn a_connection_that_is_silently_dead_is_given_up_when_the_consumer_asks() {
     let (feed, fed) = mpsc::unbounded();
-    let world = world([page("9"), Reply::Fed(fed), page("40"), Reply::Watch(vec![], End::Silent)]);
+    let world = world([
+        page("9"),
+        Reply::Fed(fed),
+        page("40"),
+        Reply::Watch(vec![], End::Silent),
+    ]);
     let mut watch = world.watch();
     take(&mut watch, 1).await;
-    assert!(watch.next().now_or_never().is_none());
-    tokio::task::yield_now().await;
+    quiet(&world, &mut watch).await;
     feed.unbounded_send(event("MODIFIED", "a", "10")).unwrap();
     assert_eq!(take(&mut watch, 1).await, ["applied a@10"]);
-    assert!(watch.next().now_or_never().is_none());
+    quiet(&world, &mut watch).await;
     watch.relist();
     assert_eq!(take(&mut watch, 1).await, ["listed [a@5] at 40"]);
     assert!(feed.is_closed(), "the old connection is dropped");
@@ -335,12 +428,16 @@ async fn a_call_for_a_list_does_not_wait_for_a_back_off() {
     let world = world(failing.chain([page("9")]));
     let mut watch = world.watch();
     take(&mut watch, 1).await;
-    world.clock.sleep_until(world.clock.now() + Duration::from_millis(1)).await;
+    quiet(&world, &mut watch).await;
     let asked = world.asked().len();
     watch.relist();
-    assert!(watch.next().now_or_never().is_none());
-    tokio::task::yield_now().await;
+    assert_eq!(
+        take(&mut watch, 1).await,
+        ["lost: down (503)"],
+        "the answer to the call"
+    );
     assert_eq!(world.asked().len(), asked + 1);
+    assert_eq!(world.elapsed(), Duration::from_millis(1));
 }
 
 #[tokio::test(start_paused = true)]
@@ -357,7 +454,11 @@ async fn a_list_in_pages_is_one_list() {
 
 #[tokio::test(start_paused = true)]
 async fn a_list_whose_continuation_has_expired_begins_anew() {
-    let world = world([Reply::Page(vec![object("a", "5")], "9", Some("next")), Reply::Status(410, "too old"), page("30")]);
+    let world = world([
+        Reply::Page(vec![object("a", "5")], "9", Some("next")),
+        Reply::Status(410, "too old"),
+        page("30"),
+    ]);
     let events = take(&mut world.watch(), 2).await;
     assert_eq!(events[1], "listed [a@5] at 30");
     assert_eq!(world.asked(), ["list", "list next", "list"]);
@@ -372,9 +473,19 @@ async fn a_missing_permission_is_named() {
         Reply::Status(401, "who?"),
     ]);
     let events = take(&mut world.watch(), 4).await;
-    assert_eq!(events[0], "lost: the permission to list leases.coordination.k8s.io in namespace n is missing: no (403)");
-    assert_eq!(events[2], "lost: the permission to watch leases.coordination.k8s.io in namespace n is missing: no (403)");
-    assert!(events[3].contains("check the token or client certificate"), "{}", events[3]);
+    assert_eq!(
+        events[0],
+        "lost: the permission to list leases.coordination.k8s.io in namespace n is missing: no (403)"
+    );
+    assert_eq!(
+        events[2],
+        "lost: the permission to watch leases.coordination.k8s.io in namespace n is missing: no (403)"
+    );
+    assert!(
+        events[3].contains("check the token or client certificate"),
+        "{}",
+        events[3]
+    );
 }
 
 #[tokio::test(start_paused = true)]
@@ -383,20 +494,37 @@ async fn one_lease_that_cannot_be_read_hides_no_other() {
     broken["spec"] = json!("?");
     let world = world([
         Reply::Page(vec![broken.clone(), object("b", "6")], "9", None),
-        Reply::Watch(vec![json!({"type": "MODIFIED", "object": broken}), event("ADDED", "c", "10")], End::Silent),
+        Reply::Watch(
+            vec![
+                json!({"type": "MODIFIED", "object": broken}),
+                event("ADDED", "c", "10"),
+            ],
+            End::Silent,
+        ),
     ]);
-    assert_eq!(take(&mut world.watch(), 2).await, ["listed [b@6] at 9", "applied c@10"]);
+    assert_eq!(
+        take(&mut world.watch(), 2).await,
+        ["listed [b@6] at 9", "applied c@10"]
+    );
 }
 
 #[tokio::test(start_paused = true)]
 async fn a_read_says_as_of_when_a_lease_is_missing() {
-    let world = world([Reply::Page(vec![], "12", None), page("13"), Reply::Status(403, "no"), Reply::Silent]);
+    let world = world([
+        Reply::Page(vec![], "12", None),
+        page("13"),
+        Reply::Status(403, "no"),
+        Reply::Silent,
+    ]);
     let clock: SharedClock = world.clock.clone();
     let (key, within) = (LeaseKey::new("n", "a"), Duration::from_secs(1));
     let read = || read(&world.client, &key, &clock, within);
     assert_eq!(read().await.unwrap(), (None, Revision::new("12")));
     let (lease, revision) = read().await.unwrap();
-    assert_eq!((lease.unwrap().metadata.name.as_deref(), revision), (Some("a"), Revision::new("13")));
+    assert_eq!(
+        (lease.unwrap().metadata.name.as_deref(), revision),
+        (Some("a"), Revision::new("13"))
+    );
     assert!(matches!(read().await, Err(ReadError::Api(_))));
     assert!(matches!(read().await, Err(ReadError::Deadline { .. })));
     assert_eq!(world.elapsed(), within);

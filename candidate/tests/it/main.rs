@@ -2,3 +2,4 @@
 
 #[cfg(all(feature = "cli", target_os = "linux"))]
 mod keeper;
+mod library;
