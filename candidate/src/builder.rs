@@ -187,7 +187,7 @@ impl Builder {
         let identity = self.identity.clone().unwrap_or_else(|| shell::default_identity(&incarnation));
         let settings = self.settings(identity, incarnation)?;
         let clock = self.clock.clone().unwrap_or_else(|| Arc::new(BootClock::new()));
-        self.probe(&clock, &settings).await?;
+        probe(self.client.clone(), &clock, &settings).await?;
         shell::start(self, settings, clock).map_err(JoinError::Watchdog)
     }
 
@@ -215,25 +215,22 @@ impl Builder {
             timing: self.timing.validated()?,
         })
     }
+}
 
-    /// Asks once for the leader lease, so that a program without permission hears of it at once.
-    async fn probe(&self, clock: &SharedClock, settings: &Settings) -> Result<(), JoinError> {
-        let within = settings.timing.request_deadline().max(Duration::from_secs(1));
-        match watch::read(&self.client, &self.lease, clock, within).await {
-            Err(ReadError::Api(error)) => match classify(&error) {
-                Failure::Refused(why) => Err(JoinError::Refused { lease: self.lease.clone(), why }),
-                failure => {
-                    tracing::warn!(lease = %self.lease, %failure, "the API server does not answer: waiting for it");
-                    Ok(())
-                }
-            },
-            Err(error) => {
-                tracing::warn!(lease = %self.lease, %error, "the API server does not answer: waiting for it");
-                Ok(())
-            }
-            Ok(_) => Ok(()),
-        }
-    }
+/// Asks once for the leader lease, so that a program without permission hears of it at once.
+async fn probe(client: kube::Client, clock: &SharedClock, settings: &Settings) -> Result<(), JoinError> {
+    let lease = &settings.lease;
+    let within = settings.timing.request_deadline().max(Duration::from_secs(1));
+    let why = match watch::read(&client, lease, clock, within).await {
+        Ok(_) => return Ok(()),
+        Err(ReadError::Api(error)) => match classify(&error) {
+            Failure::Refused(why) => return Err(JoinError::Refused { lease: lease.clone(), why }),
+            failure => failure.to_string(),
+        },
+        Err(error) => error.to_string(),
+    };
+    tracing::warn!(%lease, why, "the API server does not answer: waiting for it");
+    Ok(())
 }
 
 /// Whether a text is a DNS-1123 subdomain, which the name of a Lease must be.

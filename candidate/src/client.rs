@@ -3,6 +3,7 @@
 //!
 //! No request is made here and none is repeated: each caller gives its request a deadline and decides by [`classify`].
 
+mod config_error;
 mod load;
 
 use std::error::Error as StdError;
@@ -13,7 +14,8 @@ use kube::Config;
 use kube::core::Status;
 
 use crate::fence::FenceClosed;
-pub use load::{ConfigError, load};
+pub use config_error::ConfigError;
+pub use load::load;
 
 /// How long a connection may take: less than an attempt of a renewal can wait for, with room for a second one before the
 /// renew deadline. kube's default of 30 s is longer than a lease.

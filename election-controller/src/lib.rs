@@ -1,1 +1,38 @@
-//! Placeholder.
+//! The elector: gives each leader lease to its best candidate.
+//!
+//! [`run`] watches Leases and carries out what [`election_core::Elector`] decides, until it is told to stop; [`survey`]
+//! looks once, and says what it would decide. The rules are in the core; here is only the way to an API server:
+//!
+//! | file | duty |
+//! |---|---|
+//! | `run` | the loop: wait for one event, give it to the core, carry out what follows |
+//! | `scopes` | one watch and one core for each namespace that is watched |
+//! | `effects` | every request that changes a lease |
+//! | `notes` | Kubernetes Events, off the path of decisions |
+//! | `once`, `report` | one look, and what it found |
+//!
+//! Deliberately absent: leadership among electors. Two that act cost wasted writes and nothing else, because every write
+//! is conditional; whoever knows better tells it by [`Options::acting`].
+//!
+//! ```no_run
+//! use std::sync::Arc;
+//! use candidate::clock::BootClock;
+//! use election_controller::{Options, run};
+//!
+//! # async fn example(client: kube::Client) -> Result<(), election_controller::Error> {
+//! run(client, Options::default(), Arc::new(BootClock::new()), candidate::termination()).await
+//! # }
+//! ```
+
+mod effects;
+mod notes;
+mod once;
+mod options;
+mod report;
+mod run;
+mod scopes;
+
+pub use once::{SurveyError, act_once, survey};
+pub use options::{Error, Options};
+pub use report::{CandidateReport, LeaseReport, RefusalReport, Report};
+pub use run::run;

@@ -33,6 +33,7 @@ extern crate alloc;
 pub mod candidate;
 pub mod elector;
 mod identity;
+mod item;
 mod lease;
 mod names;
 mod strategy;
@@ -43,8 +44,9 @@ mod version;
 pub mod wire;
 
 pub use candidate::Candidate;
-//pub use elector::{Election, Elector};
+pub use elector::{Election, Elector};
 pub use identity::{IdentityLease, Refusal};
+pub use item::{ELECTORS_LEASE, Item, NODE_LEASE_NAMESPACE, may_be_leader_lease};
 pub use lease::{LeaderLease, LeaseCreate, LeaseState, LeaseWrite, Record, WriteKind};
 pub use names::{FencingToken, Identity, Incarnation, LeaseKey, ParseLeaseKeyError, Revision, Uid};
 pub use strategy::{ParseStrategyError, Strategy, Versions};

@@ -273,6 +273,29 @@ impl Default for ElectorTiming {
 }
 
 impl ElectorTiming {
+    /// Refuses knobs that contradict each other.
+    ///
+    /// # Errors
+    /// The first rule that is broken, with the two values that break it.
+    pub fn validated(self) -> Result<Self, TimingError> {
+        let fail = |rule, left, right| Err(TimingError { rule, left, right });
+        if self.accept_window.is_zero() || self.accept_window > self.accept_window_max {
+            return fail(
+                "the accept window must be above zero and at most its maximum",
+                self.accept_window,
+                self.accept_window_max,
+            );
+        }
+        if self.back_off.is_zero() || self.back_off > self.back_off_max {
+            return fail(
+                "the back-off must be above zero and at most its maximum",
+                self.back_off,
+                self.back_off_max,
+            );
+        }
+        Ok(self)
+    }
+
     /// The accept window of the `round`-th offer, counted from 0: doubles each round up to the longest.
     #[must_use]
     pub fn accept_window(&self, round: u32) -> Duration {

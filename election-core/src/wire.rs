@@ -14,6 +14,7 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::{MicroTime, ObjectMeta, Owne
 use k8s_openapi::jiff::Timestamp;
 
 use crate::identity::{IdentityLease, Refusal};
+pub use crate::item::{ELECTORS_LEASE, Item, NODE_LEASE_NAMESPACE, may_be_leader_lease};
 use crate::lease::{LeaderLease, LeaseCreate, LeaseWrite, Record};
 use crate::names::{Identity, Incarnation, LeaseKey, Revision, Uid, shorten};
 use crate::strategy::Versions;
@@ -39,19 +40,6 @@ pub const INCARNATION: &str = "coordinated-election.io/incarnation";
 
 /// The value of [`ELECTED_BY`].
 pub const ELECTED_BY_VALUE: &str = "leader-election-controller";
-/// The lease of the electors themselves, which is never offered.
-pub const ELECTORS_LEASE: (&str, &str) = ("kube-system", "coordinated-election-controller");
-/// The namespace of the nodes' heartbeats, whose leases are never offered.
-pub const NODE_LEASE_NAMESPACE: &str = "kube-node-lease";
-
-/// A Lease, as the one of the two kinds that it is.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Item {
-    /// It offers itself for leader leases.
-    Identity(IdentityLease),
-    /// Anything else.
-    Leader(LeaderLease),
-}
 
 /// Reads a Lease. `None` when it has no name, namespace, uid or resource version, which no server sends.
 #[must_use]
@@ -236,12 +224,6 @@ pub fn identity(base: Option<&Lease>, record: &IdentityRecord, owner: Option<&Ow
     spec.lease_duration_seconds = Some(int32(record.duration));
     spec.renew_time = Some(micro_time(record.renew_time));
     lease
-}
-
-/// Whether a lease may be granted at all: not the electors' own, and none of the nodes' namespace.
-#[must_use]
-pub fn may_be_leader_lease(key: &LeaseKey) -> bool {
-    key.namespace() != NODE_LEASE_NAMESPACE && (key.namespace(), key.name()) != ELECTORS_LEASE
 }
 
 fn address(lease: &Lease) -> Option<(LeaseKey, Uid, Revision)> {

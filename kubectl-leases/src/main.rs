@@ -1,2 +1,14 @@
-//! Placeholder.
-fn main() {}
+//! `kubectl-leases`: see the crate's documentation.
+
+use std::io;
+use std::process::ExitCode;
+
+use kubectl_leases::cli;
+
+fn main() -> ExitCode {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
+    match runtime {
+        Ok(runtime) => runtime.block_on(cli::run(std::env::args_os(), &mut io::stdout(), &mut io::stderr())),
+        Err(error) => cli::complain(&mut io::stderr(), &error),
+    }
+}

@@ -29,36 +29,68 @@ pub(crate) struct Cause {
 
 impl Cause {
     pub(crate) fn required(field: impl Into<String>, detail: &str) -> Self {
-        let message = if detail.is_empty() { "Required value".into() } else { format!("Required value: {detail}") };
-        Self { reason: "FieldValueRequired", field: field.into(), message }
+        let message = if detail.is_empty() {
+            "Required value".into()
+        } else {
+            format!("Required value: {detail}")
+        };
+        Self {
+            reason: "FieldValueRequired",
+            field: field.into(),
+            message,
+        }
     }
 
     pub(crate) fn invalid(field: impl Into<String>, value: &Value, detail: impl fmt::Display) -> Self {
         let message = format!("Invalid value: {value}: {detail}");
-        Self { reason: "FieldValueInvalid", field: field.into(), message }
+        Self {
+            reason: "FieldValueInvalid",
+            field: field.into(),
+            message,
+        }
     }
 
     pub(crate) fn wrong_type(field: impl Into<String>, found: &str, detail: impl fmt::Display) -> Self {
         let message = format!("Invalid value: \"{found}\": {detail}");
-        Self { reason: "FieldValueTypeInvalid", field: field.into(), message }
+        Self {
+            reason: "FieldValueTypeInvalid",
+            field: field.into(),
+            message,
+        }
     }
 
     pub(crate) fn not_supported(field: impl Into<String>, value: &Value, supported: &[String]) -> Self {
         let list = supported.join(", ");
         let message = format!("Unsupported value: {value}: supported values: {list}");
-        Self { reason: "FieldValueNotSupported", field: field.into(), message }
+        Self {
+            reason: "FieldValueNotSupported",
+            field: field.into(),
+            message,
+        }
     }
 
     pub(crate) fn duplicate(field: impl Into<String>, value: &Value) -> Self {
-        Self { reason: "FieldValueDuplicate", field: field.into(), message: format!("Duplicate value: {value}") }
+        Self {
+            reason: "FieldValueDuplicate",
+            field: field.into(),
+            message: format!("Duplicate value: {value}"),
+        }
     }
 
     pub(crate) fn forbidden(field: impl Into<String>, detail: impl fmt::Display) -> Self {
-        Self { reason: "FieldValueForbidden", field: field.into(), message: format!("Forbidden: {detail}") }
+        Self {
+            reason: "FieldValueForbidden",
+            field: field.into(),
+            message: format!("Forbidden: {detail}"),
+        }
     }
 
     pub(crate) fn too_long(field: impl Into<String>, detail: impl fmt::Display) -> Self {
-        Self { reason: "FieldValueTooLong", field: field.into(), message: format!("Too long: {detail}") }
+        Self {
+            reason: "FieldValueTooLong",
+            field: field.into(),
+            message: format!("Too long: {detail}"),
+        }
     }
 
     fn to_json(&self) -> Value {
@@ -99,7 +131,13 @@ impl Subject<'_> {
 
 impl Failure {
     fn new(code: StatusCode, reason: &'static str, message: impl Into<String>) -> Self {
-        Self { code, reason, message: message.into(), details: None, continue_token: None }
+        Self {
+            code,
+            reason,
+            message: message.into(),
+            details: None,
+            continue_token: None,
+        }
     }
 
     fn with_details(mut self, details: Map<String, Value>) -> Self {
@@ -142,12 +180,16 @@ impl Failure {
 
     /// The conflict of a write that was made from an older version.
     pub(crate) fn modified(subject: Subject<'_>) -> Self {
-        let why = "the object has been modified; please apply your changes to the latest version and try again";
+        let why =
+            "the object has been modified; please apply your changes to the latest version and try again";
         Self::conflict(subject, why)
     }
 
     pub(crate) fn invalid(subject: Subject<'_>, causes: &[Cause]) -> Self {
-        let listed: Vec<String> = causes.iter().map(|cause| format!("{}: {}", cause.field, cause.message)).collect();
+        let listed: Vec<String> = causes
+            .iter()
+            .map(|cause| format!("{}: {}", cause.field, cause.message))
+            .collect();
         let list = match listed.as_slice() {
             [one] => one.clone(),
             many => format!("[{}]", many.join(", ")),
@@ -160,7 +202,14 @@ impl Failure {
 
     /// A 422 about the request's options, not about an object.
     pub(crate) fn invalid_options(kind: &str, cause: &Cause) -> Self {
-        Self::invalid(Subject { group: "meta.k8s.io", what: kind, name: "" }, std::slice::from_ref(cause))
+        Self::invalid(
+            Subject {
+                group: "meta.k8s.io",
+                what: kind,
+                name: "",
+            },
+            std::slice::from_ref(cause),
+        )
     }
 
     /// A patch that can be read and cannot be applied.
@@ -185,7 +234,8 @@ impl Failure {
     }
 
     pub(crate) fn namespace_terminating(subject: Subject<'_>, namespace: &str) -> Self {
-        let why = format!("unable to create new content in namespace {namespace} because it is being terminated");
+        let why =
+            format!("unable to create new content in namespace {namespace} because it is being terminated");
         let mut failure = Self::forbidden(subject, why);
         let cause = Cause {
             reason: "NamespaceTerminating",
@@ -199,8 +249,14 @@ impl Failure {
     }
 
     pub(crate) fn unsupported_media_type(supported: &str) -> Self {
-        let message = format!("the body of the request was in an unknown format - accepted media types include: {supported}");
-        Self::new(StatusCode::UNSUPPORTED_MEDIA_TYPE, "UnsupportedMediaType", message)
+        let message = format!(
+            "the body of the request was in an unknown format - accepted media types include: {supported}"
+        );
+        Self::new(
+            StatusCode::UNSUPPORTED_MEDIA_TYPE,
+            "UnsupportedMediaType",
+            message,
+        )
     }
 
     pub(crate) fn not_acceptable(supported: &str) -> Self {

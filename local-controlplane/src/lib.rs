@@ -1,1 +1,108 @@
-//! Placeholder.
+//! A small, honest Kubernetes API server in one process, for tests and demonstrations.
+#![warn(missing_docs)]
+
+mod api;
+mod audit;
+mod controllers;
+mod failure;
+mod kinds;
+mod plane;
+mod schema;
+mod serve;
+mod store;
+mod world;
+
+pub use api::{ApiBody, ApiService};
+pub use audit::{RequestCounts, RequestKey};
+pub use serve::{ServeError, ServeOptions, Server, UpError, UpOptions, up};
+pub use store::{CorruptLog, OpenError};
+
+use api::Access;
+use plane::{Closing, Plane};
+use std::path::Path;
+use std::sync::Arc;
+
+/// A control plane. Clones are cheap and share everything.
+#[derive(Debug, Clone)]
+pub struct ControlPlane {
+    plane: Arc<Plane>,
+}
+
+impl Default for ControlPlane {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl ControlPlane {
+    /// A control plane that keeps nothing: everything is gone when the last clone is dropped. Two of them that are
+    /// asked the same give the same answers, uids included.
+    #[must_use]
+    pub fn new() -> Self {
+        Self {
+            plane: Arc::new(Plane::in_memory()),
+        }
+    }
+
+    /// A control plane that keeps its objects in a folder, and starts with what an earlier one has left there. It must
+    /// be used within a tokio runtime.
+    ///
+    /// # Errors
+    /// The folder is in use by another control plane, cannot be written, or is damaged.
+    pub fn open(dir: &Path) -> Result<Self, OpenError> {
+        Ok(Self {
+            plane: Arc::new(Plane::open(dir)?),
+        })
+    }
+
+    /// The API as a tower service, for use in this process. Whoever has it may do everything.
+    #[must_use]
+    pub fn service(&self) -> ApiService {
+        self.service_as("")
+    }
+
+    fn service_as(&self, client: &str) -> ApiService {
+        let access = Access::InProcess {
+            user_agent: client.into(),
+        };
+        ApiService::new(Arc::clone(&self.plane), access, Closing::new())
+    }
+
+    /// A client of this control plane, without sockets in between.
+    #[must_use]
+    pub fn client(&self) -> kube::Client {
+        kube::Client::new(self.service(), "default")
+    }
+
+    /// A client whose requests are counted under a name.
+    #[must_use]
+    pub fn client_as(&self, name: &str) -> kube::Client {
+        kube::Client::new(self.service_as(name), "default")
+    }
+
+    /// The controllers that fill in the status of Deployments, collect garbage and empty namespaces. They work as long
+    /// as this future is polled; whoever wants them spawns it. Without them the control plane is as quiet as a bare API
+    /// server.
+    pub fn run_controllers(&self) -> impl Future<Output = ()> + Send + use<> {
+        controllers::run(Arc::clone(&self.plane))
+    }
+
+    /// Serves the API over TLS on loopback, for clients that have the kubeconfig.
+    ///
+    /// # Errors
+    /// The port is in use, or no certificate could be made.
+    pub async fn serve(&self, options: ServeOptions) -> Result<Server, ServeError> {
+        Server::start(Arc::clone(&self.plane), options).await
+    }
+
+    /// Forgets the history of changes up to now: watches and lists from older versions are answered with 410.
+    pub fn compact(&self) {
+        self.plane.store.compact();
+    }
+
+    /// How many requests were made until now, by verb, resource and client.
+    #[must_use]
+    pub fn requests(&self) -> RequestCounts {
+        self.plane.counts.read()
+    }
+}

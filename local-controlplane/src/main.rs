@@ -1,2 +1,48 @@
-//! Placeholder.
-fn main() {}
+//! A Kubernetes control plane on this machine: TLS on loopback, a kubeconfig, and nothing to install.
+
+use anyhow::Context;
+use clap::Parser;
+use local_controlplane::{UpOptions, up};
+use std::path::PathBuf;
+use tracing_subscriber::EnvFilter;
+
+/// Run a small Kubernetes API server on loopback until Ctrl-C.
+#[derive(Debug, Parser)]
+#[command(version)]
+struct Arguments {
+    /// Port on 127.0.0.1; 0 takes any that is free.
+    #[arg(long, default_value_t = 0)]
+    port: u16,
+    /// Where to write the kubeconfig [default: a temporary folder, removed at the end].
+    #[arg(long, value_name = "PATH")]
+    kubeconfig: Option<PathBuf>,
+    /// Folder in which objects are kept [default: they are gone at the end].
+    #[arg(long, value_name = "DIR")]
+    data_dir: Option<PathBuf>,
+    /// Print nothing but errors.
+    #[arg(long)]
+    quiet: bool,
+}
+
+#[tokio::main]
+async fn main() -> anyhow::Result<()> {
+    let arguments = Arguments::parse();
+    let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new("warn"));
+    tracing_subscriber::fmt()
+        .with_env_filter(filter)
+        .with_writer(std::io::stderr)
+        .init();
+    let Arguments {
+        port,
+        kubeconfig,
+        data_dir,
+        quiet,
+    } = arguments;
+    let options = UpOptions {
+        port,
+        kubeconfig,
+        data_dir,
+        quiet,
+    };
+    up(options).await.context("the control plane stopped")
+}

@@ -3,7 +3,10 @@
 //! Wall time is written into objects and rendered as an age; nothing is decided by it. Deadlines run on tokio's clock,
 //! so a test may pause it. Identities come from a small generator: an in-memory control plane starts from a fixed seed
 //! and repeats itself exactly, one with a data folder starts from a random one.
-#![expect(clippy::disallowed_methods, reason = "this is the file that reads clocks and makes identities")]
+#![expect(
+    clippy::disallowed_methods,
+    reason = "this is the file that reads clocks and makes identities"
+)]
 
 use k8s_openapi::jiff::Timestamp;
 use std::sync::Mutex;
@@ -79,5 +82,9 @@ impl Identities {
 
 /// A secret from the system's generator.
 pub(crate) fn secret() -> String {
-    format!("{}{}", uuid::Uuid::new_v4().simple(), uuid::Uuid::new_v4().simple())
+    format!(
+        "{}{}",
+        uuid::Uuid::new_v4().simple(),
+        uuid::Uuid::new_v4().simple()
+    )
 }

@@ -529,3 +529,50 @@ async fn a_read_says_as_of_when_a_lease_is_missing() {
     assert!(matches!(read().await, Err(ReadError::Deadline { .. })));
     assert_eq!(world.elapsed(), within);
 }
+
+/// Against a control plane that was written independently of this watch.
+#[tokio::test(start_paused = true)]
+async fn a_control_plane_is_watched_from_its_list_on() {
+    let plane = local_controlplane::ControlPlane::new();
+    let clock = Arc::new(TokioClock::new(Wall::from_micros(0)));
+    let (key, within) = (LeaseKey::new("default", "a"), Duration::from_secs(1));
+    let shared: SharedClock = clock.clone();
+    let (missing, before) = read(&plane.client(), &key, &shared, within).await.unwrap();
+    assert_eq!(missing, None);
+
+    let mut watch = leases(
+        plane.client(),
+        WatchScope::one(&key),
+        WatchSettings::new(clock, 1),
+    );
+    let WatchEvent::Listed { leases, revision } = watch.next().await.unwrap() else {
+        panic!("a list comes first")
+    };
+    assert!(leases.is_empty() && revision >= before);
+
+    let api: kube::Api<Lease> = kube::Api::namespaced(plane.client(), "default");
+    for name in ["other", "a"] {
+        let mut lease = Lease::default();
+        lease.metadata.name = Some(name.to_owned());
+        api.create(&kube::api::PostParams::default(), &lease).await.unwrap();
+    }
+    api.delete("a", &kube::api::DeleteParams::default()).await.unwrap();
+    let mut changes = Vec::new();
+    while changes.len() < 2 {
+        match watch.next().await.unwrap() {
+            WatchEvent::Applied(lease) => changes.push(("applied", lease.metadata)),
+            WatchEvent::Deleted(lease) => changes.push(("deleted", lease.metadata)),
+            WatchEvent::Bookmark(_) => {}
+            other => panic!("nothing else happened: {other:?}"),
+        }
+    }
+    let [("applied", created), ("deleted", deleted)] = &changes[..] else {
+        panic!("created, then deleted: {changes:?}")
+    };
+    assert_eq!(created.name.as_deref(), Some("a"));
+    let version = |meta: &ObjectMeta| Revision::new(meta.resource_version.as_deref().unwrap());
+    assert!(version(created) < version(deleted), "the deletion has a revision of its own");
+    let (missing, after) = read(&plane.client(), &key, &shared, within).await.unwrap();
+    assert_eq!(missing, None);
+    assert!(after >= version(deleted));
+}

@@ -146,7 +146,7 @@ async fn the_client_of_a_term_refuses_to_write_after_it() {
     api.create(&PostParams::default(), &other).await.expect("a leader may write");
     drop(leadership);
     let error = api.delete("work", &DeleteParams::default()).await.expect_err("the term is over");
-    assert!(error.to_string().contains("term"), "{error}");
+    assert!(error.to_string().contains("does not lead any more"), "{error}");
     api.get("work").await.expect("reads always pass");
 }
 

@@ -5,6 +5,7 @@
 
 use super::Candidate;
 use super::message::{Effect, IdentityWrite, Now, Outcome, Request, Seen};
+use super::pace::Pace;
 use super::term::Work;
 use crate::identity::IdentityLease;
 use crate::time::Mono;
@@ -12,15 +13,19 @@ use crate::time::Mono;
 /// What a process knows of its own presence in the election.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Presence {
-    /// Whether this process has ever been seen as the one on its identity lease.
     joined: bool,
     own: bool,
     request: Option<IdentityRequest>,
     read_wanted: bool,
     retry_at: Mono,
+    pace: Pace,
     renew_at: Mono,
     renew_now: bool,
+    /// Whether the last write met a conflict.
+    conflicted: bool,
     wrote: bool,
+    /// Whether a write has failed, so that it may have happened, or may happen yet.
+    unsure: bool,
     deleted: bool,
 }
 
@@ -43,6 +48,11 @@ impl Presence {
     /// Whether the identity lease is known to be this process's.
     pub(super) const fn own(&self) -> bool {
         self.own
+    }
+
+    /// Whether this process has ever been seen as the one on its identity lease.
+    pub(super) const fn joined(&self) -> bool {
+        self.joined
     }
 
     /// Shows at once that this candidate lives: an offer to it was withdrawn, or its acceptance met a conflict.
@@ -75,23 +85,37 @@ impl Candidate {
         };
         match outcome {
             Outcome::Done(_) if asked.kind == Kind::Delete => self.presence.deleted = true,
-            Outcome::Done(seen) => {
-                self.presence.read_wanted = false;
-                if asked.kind == Kind::Write {
-                    self.presence.renew_now = false;
-                    let interval = self.settings.timing.identity_interval();
-                    self.presence.renew_at = asked.sent + interval * (1000 + self.permille() / 10) / 1000;
-                }
-                self.observe_identity(now, seen);
-            }
+            Outcome::Done(seen) => self.identity_done(now, asked, seen),
             Outcome::Conflict => {
-                self.presence.read_wanted = asked.kind != Kind::Read;
-                // The first answer to a conflict is a read at once; a read that conflicts waits like a failure.
-                if asked.kind == Kind::Read {
+                // The first answer to a conflict is a read at once. A second conflict in a row waits, and so does a read
+                // that conflicts.
+                if self.presence.conflicted || asked.kind == Kind::Read {
                     self.identity_retry(now);
                 }
+                self.presence.conflicted = true;
+                self.presence.read_wanted = true;
             }
-            Outcome::Failed => self.identity_retry(now),
+            Outcome::Failed => {
+                self.presence.unsure |= asked.kind == Kind::Write;
+                self.identity_retry(now);
+            }
+        }
+    }
+
+    fn identity_done(&mut self, now: Now, asked: IdentityRequest, seen: Seen<IdentityLease>) {
+        self.presence.read_wanted = false;
+        self.presence.unsure = false;
+        let before = self.own_lease.object().map(|lease| lease.revision.clone());
+        self.observe_identity(now, seen);
+        if asked.kind == Kind::Write {
+            self.presence.conflicted = false;
+            self.presence.renew_now = false;
+            let interval = self.settings.timing.identity_interval();
+            self.presence.renew_at = asked.sent + interval * (1000 + self.permille() / 10) / 1000;
+            // A write that changed nothing is not repeated at once.
+            if before.as_ref() == self.own_lease.object().map(|lease| &lease.revision) {
+                self.identity_retry(now);
+            }
         }
     }
 
@@ -102,13 +126,14 @@ impl Candidate {
 
     /// Sends the next request on the identity lease, if there is one to send.
     pub(super) fn drive_identity(&mut self, now: Now) {
-        if !self.own_lease.known()
-            || self.presence.request.is_some()
-            || !self.due(now, self.presence.retry_at)
-        {
+        if !self.own_lease.known() || self.presence.request.is_some() || self.ousted.is_some() {
             return;
         }
-        if self.presence.read_wanted {
+        let paced = self.presence.pace.next(self.settings.timing.retry_period());
+        if !self.due(now, self.presence.retry_at.max(paced)) {
+            return;
+        }
+        if self.presence.read_wanted || self.must_learn_the_outcome() {
             let id = self.ask(now, Kind::Read);
             self.effects.push_back(Effect::ReadIdentity {
                 id,
@@ -134,7 +159,7 @@ impl Candidate {
     }
 
     fn next_identity_write(&mut self, now: Now) -> Option<IdentityWrite> {
-        if self.ousted.is_some() || self.presence.deleted {
+        if self.presence.deleted {
             return None;
         }
         let going = self.leaving.is_some();
@@ -180,14 +205,22 @@ impl Candidate {
         self.wanted || self.term().is_some() || !self.due(now, patience)
     }
 
+    /// Whether a process that leaves does not know what became of a write of its identity lease. The lease must not
+    /// outlive the process: the elector would offer to nobody.
+    fn must_learn_the_outcome(&self) -> bool {
+        self.leaving.is_some() && self.presence.unsure && !self.presence.own && !self.presence.deleted
+    }
+
     /// Whether nothing of this process is left among the identity leases.
     pub(super) fn identity_gone(&self) -> bool {
         self.presence.request.is_none()
+            && !self.must_learn_the_outcome()
             && (!self.presence.wrote || self.presence.deleted || !self.presence.own)
     }
 
     fn ask(&mut self, now: Now, kind: Kind) -> Request {
         let id = self.request();
+        self.presence.pace.count(now.mono);
         self.presence.request = Some(IdentityRequest {
             id,
             sent: now.mono,

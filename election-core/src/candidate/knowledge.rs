@@ -1,7 +1,6 @@
 //! What is known of one object, ordered by revision: older news are dropped, wherever they come from.
 
 use super::message::Seen;
-use crate::names::Revision;
 
 /// The newest that is known of one object.
 #[derive(Clone, Debug)]
@@ -36,12 +35,5 @@ impl<T> Knowledge<T> {
     /// The object, if it is known to exist.
     pub(super) fn object(&self) -> Option<&T> {
         self.newest.as_ref()?.object.as_ref()
-    }
-
-    /// Whether something newer than this revision is known.
-    pub(super) fn newer_than(&self, revision: &Revision) -> bool {
-        self.newest
-            .as_ref()
-            .is_some_and(|newest| newest.as_of > *revision)
     }
 }

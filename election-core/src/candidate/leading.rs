@@ -1,11 +1,13 @@
-//! The leader lease as the candidate sees it: acceptance, renewal, the end of a term, and giving the lease back.
+//! The leader lease as the candidate sees it: what its news mean for the term and for the work.
+//!
+//! The requests that follow from it are in `requests.rs`.
 
 use super::Candidate;
 use super::message::{Effect, EndReason, Now, Outcome, Request, Seen, Stopped};
+use super::requests::{Asked, LeaseRequest};
 use super::term::{Attempt, Term, Work};
-use crate::lease::{LeaderLease, LeaseState, LeaseWrite, Record, WriteKind};
-use crate::names::{FencingToken, Revision};
-use crate::time::Mono;
+use crate::lease::{LeaderLease, LeaseState, Record, WriteKind};
+use crate::names::FencingToken;
 use core::time::Duration;
 
 impl Candidate {
@@ -14,20 +16,22 @@ impl Candidate {
     /// Takes news of the leader lease in; answers, events and reads all come through here.
     pub(super) fn observe_lease(&mut self, now: Now, seen: Seen<LeaderLease>) {
         let was_offered = self.lease.object().is_some_and(|lease| self.offered(lease));
+        let before = self.lease.object().map(|lease| lease.revision.clone());
         if !self.lease.learn(seen) {
             return;
         }
         let lease = self.lease.object().cloned();
-        let record = lease.as_ref().map(|lease| &lease.record);
-        let own = record.is_some_and(|record| self.is_own(record));
-        if own && let Some(lease) = &lease {
-            self.attempt_landed(now, lease);
-        } else {
-            self.not_own(now, lease.as_ref());
+        let current = lease.as_ref().filter(|lease| self.is_current(lease));
+        match current {
+            Some(lease) => self.attempt_landed(now, lease),
+            None => self.not_own(now, lease.as_ref()),
         }
         // An attempt is conditional on its base: it can land only while the lease is still that version.
         let revision = lease.as_ref().map(|lease| &lease.revision);
         self.attempts.retain(|attempt| revision == Some(&attempt.base));
+        if revision != before.as_ref() {
+            self.forget_accepted(lease.as_ref());
+        }
         if self
             .conflict_base
             .as_ref()
@@ -37,25 +41,22 @@ impl Candidate {
             self.lease_read_wanted = false;
         }
         let offered = lease.as_ref().is_some_and(|lease| self.offered(lease));
-        if was_offered && !offered && !own {
+        // Who could have accepted shows at once that it lives; who declined has said enough.
+        if was_offered && !offered && current.is_none() && self.able() {
             self.presence.renew_now();
         }
     }
 
     /// A record of this process was seen: it proves the attempt that it stamps, and no other.
     fn attempt_landed(&mut self, now: Now, lease: &LeaderLease) {
-        let landed = self
-            .attempts
-            .iter()
-            .find(|attempt| attempt.shown_by(&lease.record))
-            .cloned();
-        let (Some(landed), record) = (landed, &lease.record) else {
+        let mut attempts = self.attempts.iter();
+        let Some(landed) = attempts.find(|attempt| attempt.shown_by(&lease.record)).cloned() else {
             return;
         };
         match &mut self.work {
             Work::Idle if landed.begins_a_term() => self.adopt(now, lease, &landed),
-            Work::Running(term) if Some(term.acquired) == record.acquire_time => {
-                if term.prolong(&landed) {
+            Work::Running(term) => {
+                if term.prolong(now.mono, &landed) {
                     self.effects.push_back(Effect::Extend(landed.deadline));
                 }
             }
@@ -63,13 +64,13 @@ impl Candidate {
                 term,
                 reason,
                 kill_at,
-            } if Some(term.acquired) == record.acquire_time => {
-                if term.prolong(&landed) && *reason == EndReason::Shutdown {
+            } => {
+                if term.prolong(now.mono, &landed) && *reason == EndReason::Shutdown {
                     *kill_at = landed.deadline;
                     self.effects.push_back(Effect::Extend(landed.deadline));
                 }
             }
-            _ => {}
+            Work::Idle | Work::Parting { .. } => {}
         }
     }
 
@@ -145,20 +146,38 @@ impl Candidate {
         };
         self.lease_retry_at = now.mono;
         match outcome {
-            Outcome::Done(seen) => {
-                self.heard_at = now.mono;
-                let before = self.lease.object().map(|lease| lease.revision.clone());
-                if matches!(asked.what, Asked::Read { .. }) {
-                    self.lease_read_wanted = false;
-                }
-                self.observe_lease(now, seen);
-                let changed = before != self.lease.object().map(|lease| lease.revision.clone());
-                if matches!(asked.what, Asked::Read { after_silence: true }) && changed {
+            Outcome::Done(seen) => self.lease_done(now, asked.what, seen),
+            Outcome::Conflict => self.lease_conflict(now, asked),
+            Outcome::Failed => {
+                self.silent |= matches!(asked.what, Asked::Read { after_silence: true });
+                self.lease_retry_at = now.mono + self.retry_period();
+            }
+        }
+    }
+
+    fn lease_done(&mut self, now: Now, asked: Asked, seen: Seen<LeaderLease>) {
+        self.heard_at = now.mono;
+        if matches!(asked, Asked::Read { .. }) {
+            self.lease_read_wanted = false;
+        }
+        let before = self.lease.object().map(|lease| lease.revision.clone());
+        self.observe_lease(now, seen);
+        let after = self.lease.object().map(|lease| &lease.revision);
+        match asked {
+            Asked::Read { after_silence } => {
+                if after_silence && before.as_ref() != after {
                     self.effects.push_back(Effect::RestartWatch);
                 }
             }
-            Outcome::Conflict => self.lease_conflict(now, asked),
-            Outcome::Failed => self.lease_retry_at = now.mono + self.retry_period(),
+            Asked::Write { kind, base } => {
+                // A write that changed nothing is not repeated at once.
+                if after == Some(&base) {
+                    self.lease_retry_at = now.mono + self.retry_period();
+                }
+                if kind == WriteKind::Decline {
+                    self.decline_at = now.mono + self.retry_period();
+                }
+            }
         }
     }
 
@@ -184,10 +203,17 @@ impl Candidate {
 
     // --- The work ---------------------------------------------------------------------------------------------------
 
-    /// Whether the running work must stop now.
+    /// Whether the work must stop now, or, while a shutdown lets it drain, must do so without further renewals.
     pub(super) fn drive_work(&mut self, now: Now) {
-        let Work::Running(term) = &self.work else { return };
-        let stop_at = term.deadline.before(term.timing.stop_grace);
+        let (draining, stop_at) = match &self.work {
+            Work::Running(term) => (false, term.deadline.before(term.timing.stop_grace)),
+            Work::Stopping {
+                term,
+                reason: EndReason::Shutdown,
+                ..
+            } => (true, term.deadline),
+            _ => return,
+        };
         let record = self.lease.object().map(|lease| &lease.record);
         let end_of_term = record.is_some_and(|record| record.end_of_term);
         let successor = record.and_then(|record| record.preferred_holder.clone());
@@ -195,14 +221,15 @@ impl Candidate {
             self.stop_work(now, EndReason::EndOfTerm { successor });
         } else if let Some(by) = self.ousted.clone() {
             self.stop_work(now, EndReason::Ousted { by });
+        } else if draining {
+            // The health of work that was told to stop says nothing.
         } else if !self.healthy {
             self.stop_work(now, EndReason::Unhealthy);
-        } else if let Some(leaving) = self.leaving {
-            if self.due(now, leaving.successor_by) {
-                self.stop_work(now, EndReason::Shutdown);
-            }
-        }
-        if matches!(self.work, Work::Running(_)) && self.due(now, stop_at) {
+        } else if let Some(leaving) = self.leaving
+            && self.due(now, leaving.successor_by)
+        {
+            self.stop_work(now, EndReason::Shutdown);
+        } else if self.due(now, stop_at) {
             self.stop_work(now, EndReason::LostContact);
         }
     }
@@ -231,7 +258,7 @@ impl Candidate {
                         kill_at,
                     });
                 }
-                if ends_ownership(&reason) {
+                if ends_ownership(&reason) || *first == EndReason::Shutdown {
                     *first = reason;
                 }
             }
@@ -250,238 +277,12 @@ impl Candidate {
         }
     }
 
-    // --- Requests ---------------------------------------------------------------------------------------------------
-
-    /// Sends the next request on the leader lease, if there is one to send.
-    pub(super) fn drive_lease(&mut self, now: Now) {
-        if !self.lease.known() {
-            return;
-        }
-        self.drive_idle_record(now);
-        self.drive_parting(now);
-        self.drive_silence(now);
-        if self.lease_request.is_some() || !self.due(now, self.lease_retry_at) {
-            return;
-        }
-        if self.lease_read_wanted {
-            let id = self.request();
-            let after_silence = core::mem::take(&mut self.silent);
-            self.lease_request = Some(LeaseRequest {
-                id,
-                what: Asked::Read { after_silence },
-            });
-            self.effects.push_back(Effect::ReadLease {
-                id,
-                within: self.request_deadline(),
-            });
-            return;
-        }
-        if let Some(write) = self.next_write(now) {
-            self.send(now, write);
-        }
-    }
-
-    /// A process that is not leading and finds its own record gives it back; a term that ended is never resumed.
-    fn drive_idle_record(&mut self, now: Now) {
-        if self.work != Work::Idle {
-            return;
-        }
-        let Some(lease) = self.lease.object().cloned() else {
-            return;
-        };
-        if self.is_own(&lease.record) {
-            let timing = self.settings.timing.term(self.settings.timing.lease_duration());
-            self.work = Work::Parting {
-                term: Term {
-                    transitions: lease.record.transitions,
-                    token: FencingToken::new(lease.revision.clone()),
-                    deadline: now.mono,
-                    timing,
-                    uid: lease.uid.clone(),
-                    acquired: lease.record.acquire_time.unwrap_or_default(),
-                    renewed_at: now.mono,
-                    release_sent: false,
-                },
-                not_before: None,
-                deleted: false,
-            };
-        }
-    }
-
-    /// Ends the parting once nothing of the term is left on the lease.
-    fn drive_parting(&mut self, now: Now) {
-        let Work::Parting { term, deleted, .. } = &self.work else {
-            return;
-        };
-        if self.lease_request.is_some() {
-            return;
-        }
-        let deadline = term.deadline;
-        let waits = *deleted && !term.release_sent && !self.lease_read_wanted;
-        let over = match self.lease.object() {
-            Some(lease) if self.is_own(&lease.record) => false,
-            Some(lease) => !(waits && lease.state() == LeaseState::Fresh),
-            None => !waits,
-        };
-        if !self.lease_read_wanted && (over || (waits && self.due(now, deadline))) {
-            self.work = Work::Idle;
-        }
-    }
-
-    /// Asks once when the watch has been silent for longer than the state of the lease allows.
-    fn drive_silence(&mut self, now: Now) {
-        if self.lease_request.is_some() || self.lease_read_wanted {
-            return;
-        }
-        let held = self
-            .lease
-            .object()
-            .filter(|lease| lease.state() == LeaseState::Held);
-        let limit = held.map_or(SILENCE, |lease| {
-            let duration = lease
-                .record
-                .duration
-                .unwrap_or(self.settings.timing.lease_duration());
-            self.settings.timing.term(duration).renew_interval * 2
-        });
-        if self.due(now, self.heard_at + limit) {
-            self.heard_at = now.mono;
-            self.lease_read_wanted = true;
-            self.silent = true;
-        }
-    }
-
-    fn next_write(&mut self, now: Now) -> Option<LeaseWrite> {
-        let lease = self.lease.object()?.clone();
-        match &self.work {
-            Work::Running(term) => {
-                let at = term.renewed_at + term.timing.renew_interval;
-                self.renewal(now, &lease, at)
-            }
-            Work::Stopping {
-                term,
-                reason: EndReason::Shutdown,
-                ..
-            } if !lease.record.end_of_term => {
-                let at = term.renewed_at + term.timing.renew_interval;
-                self.renewal(now, &lease, at)
-            }
-            Work::Stopping { .. } => None,
-            Work::Parting {
-                term,
-                not_before,
-                deleted,
-            } => {
-                let (term, not_before, deleted) = (term.clone(), *not_before, *deleted);
-                self.give_back(now, &lease, &term, not_before, deleted)
-            }
-            Work::Idle => self.idle_write(now, &lease),
-        }
-    }
-
-    fn renewal(&mut self, now: Now, lease: &LeaderLease, at: Mono) -> Option<LeaseWrite> {
-        if !self.due(now, at) {
-            return None;
-        }
-        let stamp = self.stamp(now, lease.record.renew_time);
-        Some(lease.renew(self.settings.timing.lease_duration(), stamp))
-    }
-
-    /// The write that gives the lease back, once nothing of the old work can act any more.
-    fn give_back(
-        &mut self,
-        now: Now,
-        lease: &LeaderLease,
-        term: &Term,
-        not_before: Option<Mono>,
-        deleted: bool,
-    ) -> Option<LeaseWrite> {
-        if let Some(at) = not_before
-            && !self.due(now, at)
-        {
-            return None;
-        }
-        if self.is_own(&lease.record) {
-            let successor = lease
-                .record
-                .preferred_holder
-                .clone()
-                .filter(|to| *to != self.settings.identity);
-            let stamp = self.stamp(now, lease.record.renew_time);
-            return Some(match successor {
-                Some(successor) => lease.hand_over(&successor),
-                None => lease.release(lease.record.transitions, stamp),
-            });
-        }
-        // The elector cannot know that nobody acts under the lease that was deleted: this process can tell it.
-        let tell =
-            deleted && lease.state() == LeaseState::Fresh && !term.release_sent && now.mono < term.deadline;
-        tell.then(|| {
-            let stamp = self.stamp(now, lease.record.renew_time);
-            lease.release(term.transitions, stamp)
-        })
-    }
-
-    fn idle_write(&mut self, now: Now, lease: &LeaderLease) -> Option<LeaseWrite> {
-        if self.offered(lease) {
-            if !self.presence.own() && self.leaving.is_none() {
-                return None;
-            }
-            let stamp = self.stamp(now, lease.record.renew_time);
-            return Some(if self.able() {
-                let own = self.settings.timing.lease_duration();
-                lease.accept(&self.settings.identity, &self.settings.incarnation, own, stamp)
-            } else {
-                lease.decline(stamp)
-            });
-        }
-        let record = &lease.record;
-        let nominated = record.preferred_holder.as_ref() == Some(&self.settings.identity)
-            && lease.state() == LeaseState::Held
-            && !record.names(&self.settings.identity)
-            && !record.end_of_term;
-        (nominated && self.able()).then(|| lease.end_of_term(&self.settings.identity))
-    }
-
-    fn send(&mut self, now: Now, write: LeaseWrite) {
-        let timing = self.settings.timing.term(
-            write
-                .record
-                .duration
-                .unwrap_or(self.settings.timing.lease_duration()),
-        );
-        match write.kind {
-            WriteKind::Accept => {
-                self.accepted.push(write.record.acquire_time.unwrap_or_default());
-                self.attempts.push(Attempt::new(&write, now.mono, timing));
-            }
-            WriteKind::Renew => self.attempts.push(Attempt::new(&write, now.mono, timing)),
-            WriteKind::Release | WriteKind::HandOver => {
-                if let Some(term) = self.work.term_mut() {
-                    term.release_sent = true;
-                }
-            }
-            _ => {}
-        }
-        let id = self.request();
-        let what = Asked::Write {
-            kind: write.kind,
-            base: write.base.clone(),
-        };
-        self.lease_request = Some(LeaseRequest { id, what });
-        self.effects.push_back(Effect::WriteLease {
-            id,
-            write,
-            within: timing.request_deadline,
-        });
-    }
-
     // --- Predicates -------------------------------------------------------------------------------------------------
 
     /// Whether a record is what this process wrote: its holder, its incarnation, and one of its acquire times.
     ///
     /// Invariant: S1. A record that only carries the same identity belongs to another process.
-    fn is_own(&self, record: &Record) -> bool {
+    pub(super) fn is_own(&self, record: &Record) -> bool {
         record.names(&self.settings.identity)
             && record.state() == LeaseState::Held
             && record.incarnation.as_ref() == Some(&self.settings.incarnation)
@@ -490,32 +291,67 @@ impl Candidate {
                 .is_some_and(|acquired| self.accepted.contains(&acquired))
     }
 
-    fn offered(&self, lease: &LeaderLease) -> bool {
+    /// Whether a lease shows what this process last knew to be true: the record of its term while the work runs, and
+    /// otherwise that of any of its acceptances. A lease that somebody created again from a copy is another one.
+    fn is_current(&self, lease: &LeaderLease) -> bool {
+        let term = match &self.work {
+            Work::Running(term) | Work::Stopping { term, .. } => Some(term),
+            Work::Idle | Work::Parting { .. } => None,
+        };
+        self.is_own(&lease.record)
+            && term
+                .is_none_or(|term| term.uid == lease.uid && lease.record.acquire_time == Some(term.acquired))
+    }
+
+    /// Forgets the acceptances that no lease can show any more.
+    fn forget_accepted(&mut self, lease: Option<&LeaderLease>) {
+        let shown = lease.and_then(|lease| lease.record.acquire_time);
+        let term = self.work.term().map(|term| term.acquired);
+        let attempts = &self.attempts;
+        self.accepted.retain(|acquired| {
+            [shown, term].contains(&Some(*acquired))
+                || attempts.iter().any(|attempt| attempt.acquired == *acquired)
+        });
+    }
+
+    pub(super) fn offered(&self, lease: &LeaderLease) -> bool {
         lease.state() == LeaseState::Offered && lease.record.names(&self.settings.identity)
     }
 
+    /// Whether an offer to the identity is this process's to answer: not before it has taken the identity over, and not
+    /// after another process has.
+    pub(super) fn answers_offers(&self) -> bool {
+        self.presence.joined() && self.ousted.is_none()
+    }
+
     /// Whether this process could lead now.
-    fn able(&self) -> bool {
+    pub(super) fn able(&self) -> bool {
         self.healthy && self.wanted && self.leaving.is_none() && self.ousted.is_none() && self.presence.own()
     }
 
     /// Whether no request of this process on the leader lease can have an effect any more that nobody would undo.
     pub(super) fn lease_settled(&self) -> bool {
+        let open = |lease: &LeaderLease| {
+            let undecided = self.answers_offers() || !self.attempts.is_empty();
+            self.is_own(&lease.record) || (self.offered(lease) && undecided)
+        };
         self.work == Work::Idle
             && self.lease_request.is_none()
             && !self.lease_read_wanted
-            && !self.lease.object().is_some_and(|lease| {
-                self.is_own(&lease.record) || (self.offered(lease) && self.ousted.is_none())
-            })
+            && !self.lease.object().is_some_and(open)
+    }
+
+    /// The retry period that holds now, without jitter.
+    pub(super) fn plain_retry_period(&self) -> Duration {
+        let timing = self.work.term().map(|term| term.timing.retry_period);
+        timing.unwrap_or_else(|| self.settings.timing.retry_period())
     }
 
     fn retry_period(&mut self) -> Duration {
-        let timing = self.work.term().map(|term| term.timing.retry_period);
-        let period = timing.unwrap_or_else(|| self.settings.timing.retry_period());
-        period * (750 + self.permille() / 4) / 1000
+        self.plain_retry_period() * (750 + self.permille() / 4) / 1000
     }
 
-    fn request_deadline(&self) -> Duration {
+    pub(super) fn request_deadline(&self) -> Duration {
         self.work.term().map_or_else(
             || self.settings.timing.request_deadline(),
             |term| term.timing.request_deadline,
@@ -523,23 +359,7 @@ impl Candidate {
     }
 }
 
-/// The one request on the leader lease that is under way.
-#[derive(Clone, Debug)]
-pub(super) struct LeaseRequest {
-    id: Request,
-    what: Asked,
-}
-
-#[derive(Clone, Debug)]
-enum Asked {
-    Read { after_silence: bool },
-    Write { kind: WriteKind, base: Revision },
-}
-
 /// Whether a reason means that the lease is not this process's to release any more.
 const fn ends_ownership(reason: &EndReason) -> bool {
     matches!(reason, EndReason::LeaseDeleted | EndReason::NotOwnRecord { .. })
 }
-
-/// How long the watch of a lease that nobody holds may be silent: longer than the minute between two bookmarks.
-const SILENCE: Duration = Duration::from_secs(90);

@@ -158,7 +158,8 @@ pub enum Effect {
     },
     /// A term has begun: start the work.
     Lead(Term),
-    /// The term goes on until this deadline.
+    /// The term goes on until this deadline. It is earlier than the one before when somebody lowered the duration on the
+    /// lease.
     Extend(Mono),
     /// The work must stop; what runs at `kill_at` is killed. May come again with an earlier moment.
     StopWork {

@@ -20,7 +20,11 @@ mod identity;
 mod knowledge;
 mod leading;
 mod message;
+mod pace;
+mod requests;
 mod term;
+#[cfg(test)]
+mod tests;
 
 pub use message::{Effect, EndReason, Event, IdentityWrite, Now, Outcome, Request, Seen, Settings, Stopped};
 pub use term::Term;
@@ -34,7 +38,8 @@ use crate::names::{Incarnation, Revision};
 use crate::time::{Mono, Wall};
 use identity::Presence;
 use knowledge::Knowledge;
-use leading::LeaseRequest;
+use pace::Pace;
+use requests::LeaseRequest;
 use term::{Attempt, Work};
 
 /// One process that offers itself for one leader lease.
@@ -47,7 +52,7 @@ pub struct Candidate {
     work: Work,
     /// Accept and renew requests whose outcome may still become known.
     attempts: Vec<Attempt>,
-    /// The acquire times of every acceptance that this process sent: what makes a record its own.
+    /// The acquire times of the acceptances of this process that the lease may show: what makes a record its own.
     accepted: Vec<Wall>,
     /// The stamp of the last attempt, so that each has its own.
     last_stamp: Wall,
@@ -58,6 +63,9 @@ pub struct Candidate {
     /// Whether the read that is wanted was caused by a silent watch.
     silent: bool,
     lease_retry_at: Mono,
+    lease_pace: Pace,
+    /// Before which no further offer is declined.
+    decline_at: Mono,
     heard_at: Mono,
     healthy: bool,
     wanted: bool,
@@ -100,6 +108,8 @@ impl Candidate {
             conflict_base: None,
             silent: false,
             lease_retry_at: now.mono,
+            lease_pace: Pace::default(),
+            decline_at: now.mono,
             heard_at: now.mono,
             healthy: true,
             wanted: false,
@@ -115,6 +125,9 @@ impl Candidate {
 
     /// Takes one event in. Early, repeated and outdated events are harmless.
     pub fn handle(&mut self, now: Now, event: Event) {
+        if self.finished {
+            return;
+        }
         match event {
             Event::Lease(seen) => {
                 self.heard_at = now.mono;
@@ -159,9 +172,6 @@ impl Candidate {
 
     fn drive(&mut self, now: Now) {
         self.wake = None;
-        if self.finished {
-            return;
-        }
         self.drive_work(now);
         self.drive_lease(now);
         self.drive_identity(now);
@@ -192,14 +202,11 @@ impl Candidate {
         if self.term().is_some() {
             return;
         }
-        let give_up_at = *leaving.give_up_at.get_or_insert(
-            now.mono
-                + self
-                    .settings
-                    .timing
-                    .term(self.settings.timing.lease_duration())
-                    .deadline,
-        );
+        let give_up_at = *leaving.give_up_at.get_or_insert_with(|| {
+            let timing = &self.settings.timing;
+            let released_from = self.work.not_before().map_or(now.mono, |at| at.max(now.mono));
+            released_from + timing.term(timing.lease_duration()).deadline
+        });
         self.leaving = Some(leaving);
         let settled = self.lease_settled() && (self.ousted.is_some() || self.identity_gone());
         if settled || self.due(now, give_up_at) {
@@ -212,13 +219,15 @@ impl Candidate {
     }
 
     /// A stamp that no attempt of this process and no renewal seen on the lease has.
+    ///
+    /// It does not count on from a stamp on the lease that lies absurdly far ahead, and need not: that one is another anyway,
+    /// and after it come times that the wire cannot carry.
     fn stamp(&mut self, now: Now, on_lease: Option<Wall>) -> Wall {
-        let stamp = now
-            .wall
-            .max(on_lease.unwrap_or_default().next())
-            .max(self.last_stamp.next());
-        self.last_stamp = stamp;
-        stamp
+        let own = now.wall.max(self.last_stamp.next());
+        let absurd = own.as_micros().saturating_add(ABSURD_MICROS);
+        let on_lease = on_lease.filter(|stamp| stamp.as_micros() < absurd);
+        self.last_stamp = on_lease.map_or(own, |stamp| own.max(stamp.next()));
+        self.last_stamp
     }
 
     fn request(&mut self) -> Request {
@@ -240,3 +249,6 @@ impl Candidate {
 /// handover costs one write. Longer than the four requests that this takes on a slow server, and short enough that a
 /// lone replica stops without anybody noticing the wait.
 const SUCCESSOR_WAIT: core::time::Duration = core::time::Duration::from_millis(300);
+
+/// A day: no two clocks that people look at differ by more.
+const ABSURD_MICROS: i64 = 24 * 60 * 60 * 1_000_000;

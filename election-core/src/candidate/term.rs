@@ -27,13 +27,31 @@ pub struct Term {
 
 impl Term {
     /// Takes a successful attempt in; whether it moved the deadline.
-    pub(super) fn prolong(&mut self, landed: &Attempt) -> bool {
+    ///
+    /// Invariant: S1. A term past its deadline has ended: its work was killed, and nothing resumes it.
+    pub(super) fn prolong(&mut self, now: Mono, landed: &Attempt) -> bool {
+        if now >= self.deadline {
+            return false;
+        }
+        self.renewed_at = self.renewed_at.max(landed.sent);
+        self.timing = landed.timing;
         let later = landed.deadline > self.deadline;
         if later {
             self.deadline = landed.deadline;
-            self.renewed_at = landed.sent;
         }
         later
+    }
+
+    /// Takes in that a renewal is sent which writes a shorter duration than the one before, because somebody lowered the
+    /// recorded one; whether that moved the deadline. The renewal may land although its answer is lost, and from then on
+    /// the elector counts by the shorter duration.
+    pub(super) fn shorten(&mut self, sent: &Attempt) -> bool {
+        let earlier = sent.deadline < self.deadline;
+        if earlier {
+            self.deadline = sent.deadline;
+            self.timing = sent.timing;
+        }
+        earlier
     }
 }
 
@@ -64,6 +82,14 @@ impl Work {
         match self {
             Self::Idle => None,
             Self::Running(term) | Self::Stopping { term, .. } | Self::Parting { term, .. } => Some(term),
+        }
+    }
+
+    /// Before which nothing is given back, because something of the work may still take effect.
+    pub(super) fn not_before(&self) -> Option<Mono> {
+        match self {
+            Self::Parting { not_before, .. } => *not_before,
+            _ => None,
         }
     }
 

@@ -61,14 +61,25 @@ impl Column {
             Cell::Pointer(pointer) => object.pointer(pointer).cloned().unwrap_or_else(|| "".into()),
             Cell::Count(pointer) => {
                 let entries = object.pointer(pointer);
-                entries.map_or(0, |value| value.as_array().map_or_else(|| value.as_object().map_or(0, serde_json::Map::len), Vec::len)).into()
+                entries
+                    .map_or(0, |value| {
+                        value
+                            .as_array()
+                            .map_or_else(|| value.as_object().map_or(0, serde_json::Map::len), Vec::len)
+                    })
+                    .into()
             }
             Cell::Age(pointer) => age(object.pointer(pointer).unwrap_or(&Value::Null)).into(),
             Cell::Computed(compute) => compute(object),
             Cell::Path(path) => match (path.first(object), self.types.as_str()) {
                 (Some(value), "date") => age(value).into(),
-                (Some(Value::Array(_) | Value::Object(_)), "string") => path.first(object).map_or(Value::Null, |value| value.to_string().into()),
-                (Some(value), "string") => value.as_str().map_or_else(|| value.to_string(), str::to_owned).into(),
+                (Some(Value::Array(_) | Value::Object(_)), "string") => path
+                    .first(object)
+                    .map_or(Value::Null, |value| value.to_string().into()),
+                (Some(value), "string") => value
+                    .as_str()
+                    .map_or_else(|| value.to_string(), str::to_owned)
+                    .into(),
                 (value, _) => value.cloned().unwrap_or(Value::Null),
             },
         }
@@ -90,7 +101,13 @@ fn human(seconds: i64) -> String {
     };
     let (minutes, hours, days) = (seconds / 60, seconds / 3600, seconds / 86400);
     match seconds {
-        ..0 => if seconds >= -1 { "0s".into() } else { "<invalid>".into() },
+        ..0 => {
+            if seconds >= -1 {
+                "0s".into()
+            } else {
+                "<invalid>".into()
+            }
+        }
         0..120 => format!("{seconds}s"),
         120..600 => two(minutes, "m", seconds % 60, "s"),
         600..10_800 => format!("{minutes}m"),
@@ -109,9 +126,17 @@ mod tests {
 
     #[test]
     fn ages_read_as_kubectl_writes_them() {
-        for (seconds, text) in
-            [(0, "0s"), (119, "119s"), (125, "2m5s"), (600, "10m"), (10_800, "3h"), (12_000, "3h20m"), (90_000, "25h"), (200_000, "2d7h"), (864_000, "10d")]
-        {
+        for (seconds, text) in [
+            (0, "0s"),
+            (119, "119s"),
+            (125, "2m5s"),
+            (600, "10m"),
+            (10_800, "3h"),
+            (12_000, "3h20m"),
+            (90_000, "25h"),
+            (200_000, "2d7h"),
+            (864_000, "10d"),
+        ] {
             assert_eq!(human(seconds), text);
         }
     }

@@ -24,7 +24,11 @@ pub(super) fn prepare(deployment: &mut Value, old: Option<&Value>) {
     default(&mut spec["strategy"], "type", "RollingUpdate".into());
     if spec["strategy"]["type"] == "RollingUpdate" {
         default(&mut spec["strategy"], "rollingUpdate", json!({}));
-        default(&mut spec["strategy"]["rollingUpdate"], "maxUnavailable", "25%".into());
+        default(
+            &mut spec["strategy"]["rollingUpdate"],
+            "maxUnavailable",
+            "25%".into(),
+        );
         default(&mut spec["strategy"]["rollingUpdate"], "maxSurge", "25%".into());
     }
     if spec["template"].is_object() {
@@ -51,7 +55,12 @@ fn prepare_pod_spec(spec: &mut Value) {
     default(spec, "securityContext", json!({}));
     default(spec, "terminationGracePeriodSeconds", 30.into());
     for list in ["containers", "initContainers"] {
-        for container in spec.get_mut(list).and_then(Value::as_array_mut).into_iter().flatten() {
+        for container in spec
+            .get_mut(list)
+            .and_then(Value::as_array_mut)
+            .into_iter()
+            .flatten()
+        {
             prepare_container(container);
         }
     }
@@ -61,11 +70,20 @@ fn prepare_container(container: &mut Value) {
     let image = container["image"].as_str().unwrap_or_default();
     let last = image.rsplit('/').next().unwrap_or_default();
     let moving = last.ends_with(":latest") || !last.contains([':', '@']);
-    default(container, "imagePullPolicy", if moving { "Always" } else { "IfNotPresent" }.into());
+    default(
+        container,
+        "imagePullPolicy",
+        if moving { "Always" } else { "IfNotPresent" }.into(),
+    );
     default(container, "resources", json!({}));
     default(container, "terminationMessagePath", "/dev/termination-log".into());
     default(container, "terminationMessagePolicy", "File".into());
-    for port in container.get_mut("ports").and_then(Value::as_array_mut).into_iter().flatten() {
+    for port in container
+        .get_mut("ports")
+        .and_then(Value::as_array_mut)
+        .into_iter()
+        .flatten()
+    {
         default(port, "protocol", "TCP".into());
     }
 }
@@ -74,21 +92,36 @@ fn prepare_container(container: &mut Value) {
 pub(super) fn validate(deployment: &Value, old: Option<&Value>, causes: &mut Vec<Cause>) {
     let spec = &deployment["spec"];
     if spec["replicas"].as_i64().is_some_and(|replicas| replicas < 0) {
-        causes.push(Cause::invalid("spec.replicas", &spec["replicas"], "must be greater than or equal to 0"));
+        causes.push(Cause::invalid(
+            "spec.replicas",
+            &spec["replicas"],
+            "must be greater than or equal to 0",
+        ));
     }
     let empty = Map::new();
-    let labels = spec["template"]["metadata"]["labels"].as_object().unwrap_or(&empty);
+    let labels = spec["template"]["metadata"]["labels"]
+        .as_object()
+        .unwrap_or(&empty);
     let wanted = spec["selector"]["matchLabels"].as_object().unwrap_or(&empty);
-    let expressions = spec["selector"]["matchExpressions"].as_array().is_some_and(|list| !list.is_empty());
+    let expressions = spec["selector"]["matchExpressions"]
+        .as_array()
+        .is_some_and(|list| !list.is_empty());
     if wanted.is_empty() && !expressions {
         causes.push(Cause::required("spec.selector", ""));
     } else if wanted.iter().any(|(key, value)| labels.get(key) != Some(value)) {
         let detail = "`selector` does not match template `labels`";
-        causes.push(Cause::invalid("spec.template.metadata.labels", &json!(labels), detail));
+        causes.push(Cause::invalid(
+            "spec.template.metadata.labels",
+            &json!(labels),
+            detail,
+        ));
     }
-    if let Some(old) = old.filter(|old| old["spec"]["selector"] != spec["selector"]) {
-        drop(old);
-        causes.push(Cause::invalid("spec.selector", &spec["selector"], "field is immutable"));
+    if old.is_some_and(|old| old["spec"]["selector"] != spec["selector"]) {
+        causes.push(Cause::invalid(
+            "spec.selector",
+            &spec["selector"],
+            "field is immutable",
+        ));
     }
     validate_containers(&spec["template"]["spec"], "spec.template.spec", causes);
     validate_status(&deployment["status"], causes);

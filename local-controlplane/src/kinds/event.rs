@@ -22,13 +22,21 @@ pub(super) const EVENTS_GROUP: View = View {
     to_stored: |event| rename(event, |(core, new)| (new, core)),
 };
 
-fn rename(mut event: Value, direction: fn((&'static str, &'static str)) -> (&'static str, &'static str)) -> Value {
+fn rename(
+    mut event: Value,
+    direction: fn((&'static str, &'static str)) -> (&'static str, &'static str),
+) -> Value {
     let fields = event.as_object_mut().map(std::mem::take).unwrap_or_default();
     let new_name = |name: String| {
         let renamed = RENAMED.into_iter().map(direction).find(|(from, _)| *from == name);
         renamed.map_or(name, |(_, to)| to.to_owned())
     };
-    Value::Object(fields.into_iter().map(|(name, value)| (new_name(name), value)).collect::<Map<_, _>>())
+    Value::Object(
+        fields
+            .into_iter()
+            .map(|(name, value)| (new_name(name), value))
+            .collect::<Map<_, _>>(),
+    )
 }
 
 /// The rules of `v1`: the event is in the namespace of what it is about.
@@ -37,7 +45,11 @@ pub(super) fn validate_core(event: &Value, _old: Option<&Value>, causes: &mut Ve
     let about = event["involvedObject"]["namespace"].as_str().unwrap_or_default();
     if about != namespace && !(about.is_empty() && namespace == "default") {
         let detail = "does not match event.namespace";
-        causes.push(Cause::invalid("involvedObject.namespace", &event["involvedObject"]["namespace"], detail));
+        causes.push(Cause::invalid(
+            "involvedObject.namespace",
+            &event["involvedObject"]["namespace"],
+            detail,
+        ));
     }
 }
 
@@ -46,7 +58,11 @@ pub(super) fn validate_events_group(event: &Value, old: Option<&Value>, causes: 
     let namespace = event["metadata"]["namespace"].as_str().unwrap_or_default();
     let about = event["regarding"]["namespace"].as_str().unwrap_or_default();
     if about != namespace && !(about.is_empty() && namespace == "default") {
-        causes.push(Cause::invalid("regarding.namespace", &event["regarding"]["namespace"], "does not match event.namespace"));
+        causes.push(Cause::invalid(
+            "regarding.namespace",
+            &event["regarding"]["namespace"],
+            "does not match event.namespace",
+        ));
     }
     match old {
         Some(old) => validate_change(event, old, causes),
@@ -55,7 +71,13 @@ pub(super) fn validate_events_group(event: &Value, old: Option<&Value>, causes: 
 }
 
 fn validate_new(event: &Value, causes: &mut Vec<Cause>) {
-    for field in ["eventTime", "reportingController", "reportingInstance", "action", "reason"] {
+    for field in [
+        "eventTime",
+        "reportingController",
+        "reportingInstance",
+        "action",
+        "reason",
+    ] {
         if event[field].as_str().is_none_or(str::is_empty) {
             causes.push(Cause::required(field, ""));
         }
@@ -64,9 +86,16 @@ fn validate_new(event: &Value, causes: &mut Vec<Cause>) {
         causes.push(Cause::invalid("type", &event["type"], "has invalid value"));
     }
     if event["note"].as_str().is_some_and(|note| note.len() > MAX_NOTE) {
-        causes.push(Cause::invalid("note", &"".into(), "can have at most 1024 characters"));
+        causes.push(Cause::invalid(
+            "note",
+            &"".into(),
+            "can have at most 1024 characters",
+        ));
     }
-    for (core, deprecated) in RENAMED.into_iter().filter(|(_, new)| new.starts_with("deprecated")) {
+    for (core, deprecated) in RENAMED
+        .into_iter()
+        .filter(|(_, new)| new.starts_with("deprecated"))
+    {
         let value = &event[deprecated];
         let is_set = !(value.is_null() || *value == 0 || value.as_object().is_some_and(Map::is_empty));
         if is_set {
@@ -76,7 +105,17 @@ fn validate_new(event: &Value, causes: &mut Vec<Cause>) {
 }
 
 fn validate_change(event: &Value, old: &Value, causes: &mut Vec<Cause>) {
-    let fields = ["eventTime", "reportingController", "reportingInstance", "action", "reason", "regarding", "related", "note", "type"];
+    let fields = [
+        "eventTime",
+        "reportingController",
+        "reportingInstance",
+        "action",
+        "reason",
+        "regarding",
+        "related",
+        "note",
+        "type",
+    ];
     for field in fields.into_iter().filter(|field| event[*field] != old[*field]) {
         causes.push(Cause::invalid(field, &event[field], "field is immutable"));
     }

@@ -12,7 +12,10 @@ enum Step {
     Index(i64),
     All,
     /// `[?(@.type=="Ready")]`
-    Where { field: Vec<String>, equals: Value },
+    Where {
+        field: Vec<String>,
+        equals: Value,
+    },
 }
 
 impl JsonPath {
@@ -28,7 +31,11 @@ impl JsonPath {
             } else {
                 let (field, after) = field(rest.strip_prefix('.').unwrap_or(rest));
                 if !field.is_empty() {
-                    steps.push(if field == "*" { Step::All } else { Step::Field(field) });
+                    steps.push(if field == "*" {
+                        Step::All
+                    } else {
+                        Step::Field(field)
+                    });
                 }
                 rest = after;
             }
@@ -50,8 +57,16 @@ fn take<'a>(step: &Step, value: &'a Value) -> Vec<&'a Value> {
     match (step, value) {
         (Step::Field(name), _) => value.get(name).into_iter().collect(),
         (Step::Index(index), Value::Array(items)) => {
-            let index = if *index < 0 { *index + items.len() as i64 } else { *index };
-            usize::try_from(index).ok().and_then(|index| items.get(index)).into_iter().collect()
+            let index = if *index < 0 {
+                *index + items.len() as i64
+            } else {
+                *index
+            };
+            usize::try_from(index)
+                .ok()
+                .and_then(|index| items.get(index))
+                .into_iter()
+                .collect()
         }
         (Step::All, Value::Array(items)) => items.iter().collect(),
         (Step::All, Value::Object(map)) => map.values().collect(),
@@ -95,10 +110,21 @@ fn bracket(inner: &str) -> Option<Step> {
     if inner == "*" {
         return Some(Step::All);
     }
-    if let Some(filter) = inner.strip_prefix("?(").and_then(|filter| filter.strip_suffix(')')) {
+    if let Some(filter) = inner
+        .strip_prefix("?(")
+        .and_then(|filter| filter.strip_suffix(')'))
+    {
         let (left, right) = filter.split_once("==")?;
-        let field = left.trim().strip_prefix("@.")?.split('.').map(str::to_owned).collect();
-        return Some(Step::Where { field, equals: literal(right.trim())? });
+        let field = left
+            .trim()
+            .strip_prefix("@.")?
+            .split('.')
+            .map(str::to_owned)
+            .collect();
+        return Some(Step::Where {
+            field,
+            equals: literal(right.trim())?,
+        });
     }
     match literal(inner)? {
         Value::String(name) => Some(Step::Field(name)),
@@ -132,7 +158,11 @@ mod tests {
             (".metadata.annotations['example.com/x']", json!("dotted")),
             (".metadata.annotations.example\\.com/x", json!("dotted")),
         ] {
-            assert_eq!(JsonPath::parse(path).unwrap().first(&object), Some(&found), "{path}");
+            assert_eq!(
+                JsonPath::parse(path).unwrap().first(&object),
+                Some(&found),
+                "{path}"
+            );
         }
         assert_eq!(JsonPath::parse(".status.missing").unwrap().first(&object), None);
         assert!(JsonPath::parse(".status[").is_err());

@@ -15,11 +15,25 @@ pub(super) fn prepare(lease: &mut Value, _old: Option<&Value>) {
 /// A duration is positive, and transitions are not negative. An empty holder is fine: that is how clients release.
 pub(super) fn validate(lease: &Value, _old: Option<&Value>, causes: &mut Vec<Cause>) {
     let spec = &lease["spec"];
-    if spec["leaseDurationSeconds"].as_i64().is_some_and(|seconds| seconds <= 0) {
-        causes.push(Cause::invalid("spec.leaseDurationSeconds", &spec["leaseDurationSeconds"], "must be greater than 0"));
+    if spec["leaseDurationSeconds"]
+        .as_i64()
+        .is_some_and(|seconds| seconds <= 0)
+    {
+        causes.push(Cause::invalid(
+            "spec.leaseDurationSeconds",
+            &spec["leaseDurationSeconds"],
+            "must be greater than 0",
+        ));
     }
-    if spec["leaseTransitions"].as_i64().is_some_and(|transitions| transitions < 0) {
+    if spec["leaseTransitions"]
+        .as_i64()
+        .is_some_and(|transitions| transitions < 0)
+    {
         let detail = "must be greater than or equal to 0";
-        causes.push(Cause::invalid("spec.leaseTransitions", &spec["leaseTransitions"], detail));
+        causes.push(Cause::invalid(
+            "spec.leaseTransitions",
+            &spec["leaseTransitions"],
+            detail,
+        ));
     }
 }

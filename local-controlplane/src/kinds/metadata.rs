@@ -15,7 +15,10 @@ pub(crate) fn validate_metadata(kind: &Kind, object: &Value, causes: &mut Vec<Ca
     let metadata = &object["metadata"];
     let name = metadata["name"].as_str().unwrap_or_default();
     if name.is_empty() {
-        causes.push(Cause::required("metadata.name", "name or generateName is required"));
+        causes.push(Cause::required(
+            "metadata.name",
+            "name or generateName is required",
+        ));
     } else if let Err(why) = check_name(kind.rules.names, name) {
         causes.push(Cause::invalid("metadata.name", &metadata["name"], why));
     }
@@ -49,12 +52,17 @@ fn validate_annotations(metadata: &Value, causes: &mut Vec<Cause>) {
         }
     }
     if size > MAX_ANNOTATIONS {
-        causes.push(Cause::too_long("metadata.annotations", format!("may not be more than {MAX_ANNOTATIONS} bytes")));
+        causes.push(Cause::too_long(
+            "metadata.annotations",
+            format!("may not be more than {MAX_ANNOTATIONS} bytes"),
+        ));
     }
 }
 
 fn validate_owners(metadata: &Value, causes: &mut Vec<Cause>) {
-    let owners = metadata["ownerReferences"].as_array().map_or(&[][..], Vec::as_slice);
+    let owners = metadata["ownerReferences"]
+        .as_array()
+        .map_or(&[][..], Vec::as_slice);
     for (index, owner) in owners.iter().enumerate() {
         for field in ["apiVersion", "kind", "name", "uid"] {
             if owner[field].as_str().is_none_or(str::is_empty) {
@@ -98,7 +106,9 @@ pub(super) fn check_subdomain(name: &str) -> Result<(), &'static str> {
 }
 
 fn is_dns_label(text: &str) -> bool {
-    let inner = text.bytes().all(|byte| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'-');
+    let inner = text
+        .bytes()
+        .all(|byte| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'-');
     inner && !text.is_empty() && !text.starts_with('-') && !text.ends_with('-')
 }
 
@@ -116,8 +126,12 @@ fn check_qualified(text: &str) -> Result<(), &'static str> {
 
 fn check_label_text(text: &str) -> Result<(), &'static str> {
     let bytes = text.as_bytes();
-    let inner = bytes.iter().all(|byte| byte.is_ascii_alphanumeric() || b"-_.".contains(byte));
-    let ends = [bytes.first(), bytes.last()].iter().all(|byte| byte.is_some_and(u8::is_ascii_alphanumeric));
+    let inner = bytes
+        .iter()
+        .all(|byte| byte.is_ascii_alphanumeric() || b"-_.".contains(byte));
+    let ends = [bytes.first(), bytes.last()]
+        .iter()
+        .all(|byte| byte.is_some_and(u8::is_ascii_alphanumeric));
     match text.len() {
         0 => Err("name part must be non-empty"),
         length if length > MAX_LABEL => Err("name part must be no more than 63 bytes"),

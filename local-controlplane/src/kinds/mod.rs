@@ -4,6 +4,7 @@
 //! that needs a rule of its own (a Lease's durations, an Event's two forms) has it in a file here, as a plain function.
 
 mod builtin;
+mod builtin_columns;
 mod columns;
 mod custom;
 mod deployment;
@@ -14,8 +15,8 @@ mod metadata;
 mod registry;
 
 pub(crate) use builtin::{builtin_kinds, open_api_definitions};
-pub(crate) use columns::{Cell, Column, age};
-pub(crate) use custom::{accepted_status, definition_causes, kinds_of};
+pub(crate) use columns::Column;
+pub(crate) use custom::{accepted_status, kinds_of};
 pub(crate) use metadata::validate_metadata;
 pub(crate) use registry::Registry;
 
@@ -125,18 +126,34 @@ impl Kind {
 
     /// The object `name`, spoken of by its plural resource.
     pub(crate) fn subject<'a>(&'a self, name: &'a str) -> Subject<'a> {
-        Subject { group: &self.group, what: &self.plural, name }
+        Subject {
+            group: &self.group,
+            what: &self.plural,
+            name,
+        }
     }
 
     /// The object `name`, spoken of by its Kind.
     pub(crate) fn kind_subject<'a>(&'a self, name: &'a str) -> Subject<'a> {
-        Subject { group: &self.group, what: &self.kind, name }
+        Subject {
+            group: &self.group,
+            what: &self.kind,
+            name,
+        }
     }
 
     /// The verbs of the main resource, in the order in which discovery lists them.
     pub(crate) fn verbs(&self) -> &'static [&'static str] {
-        const ALL: [&str; 8] =
-            ["create", "delete", "deletecollection", "get", "list", "patch", "update", "watch"];
+        const ALL: [&str; 8] = [
+            "create",
+            "delete",
+            "deletecollection",
+            "get",
+            "list",
+            "patch",
+            "update",
+            "watch",
+        ];
         if self.rules.review { &["create"] } else { &ALL }
     }
 
@@ -166,7 +183,9 @@ impl Kind {
 
 /// The value at a dotted path like `spec.replicas`; a leading dot is allowed.
 pub(crate) fn at<'a>(object: &'a Value, path: &str) -> Option<&'a Value> {
-    path.split('.').filter(|part| !part.is_empty()).try_fold(object, |value, part| value.get(part))
+    path.split('.')
+        .filter(|part| !part.is_empty())
+        .try_fold(object, |value, part| value.get(part))
 }
 
 /// Sets the value at a dotted path, making the maps on the way.

@@ -13,7 +13,9 @@ pub(crate) struct Registry {
 impl Registry {
     /// The built-in kinds.
     pub(crate) fn builtin() -> Self {
-        let mut registry = Self { kinds: BTreeMap::new() };
+        let mut registry = Self {
+            kinds: BTreeMap::new(),
+        };
         registry.insert(builtin_kinds().iter().cloned());
         registry
     }
@@ -27,11 +29,13 @@ impl Registry {
 
     /// Stops serving a custom resource in all its versions.
     pub(crate) fn remove(&mut self, group: &str, plural: &str) {
-        self.kinds.retain(|_, kind| !(kind.custom && kind.group == group && kind.plural == plural));
+        self.kinds
+            .retain(|_, kind| !(kind.custom && kind.group == group && kind.plural == plural));
     }
 
     pub(crate) fn find(&self, group: &str, version: &str, plural: &str) -> Option<&Arc<Kind>> {
-        self.kinds.get(&(group.to_owned(), version.to_owned(), plural.to_owned()))
+        self.kinds
+            .get(&(group.to_owned(), version.to_owned(), plural.to_owned()))
     }
 
     pub(crate) fn all(&self) -> impl Iterator<Item = &Arc<Kind>> {
@@ -40,7 +44,9 @@ impl Registry {
 
     /// The kinds of one group and version.
     pub(crate) fn of(&self, group: &str, version: &str) -> Vec<&Arc<Kind>> {
-        self.all().filter(|kind| kind.group == group && kind.version == version).collect()
+        self.all()
+            .filter(|kind| kind.group == group && kind.version == version)
+            .collect()
     }
 
     /// The named groups, each with its versions; the core group is not among them.
@@ -54,12 +60,15 @@ impl Registry {
 
     /// One kind for each table: whoever goes over all objects must not meet them twice.
     pub(crate) fn stored_kinds(&self) -> Vec<Arc<Kind>> {
-        let stored = self.all().filter(|kind| !kind.rules.review && kind.is_stored_form());
+        let stored = self
+            .all()
+            .filter(|kind| !kind.rules.review && kind.is_stored_form());
         stored.cloned().collect()
     }
 
     /// The kind in whose form a table keeps its objects.
     pub(crate) fn of_table(&self, table: &str) -> Option<&Arc<Kind>> {
-        self.all().find(|kind| &*kind.table == table && kind.is_stored_form())
+        self.all()
+            .find(|kind| &*kind.table == table && kind.is_stored_form())
     }
 }

@@ -38,7 +38,11 @@ pub(crate) fn decode(schema: &Schema, value: &mut Value, path: &str, found: &mut
         }
         _ => {
             if let Err(message) = decode_scalar(schema, value) {
-                found.wrong.push(WrongType { path: path.into(), found: type_name(value), message });
+                found.wrong.push(WrongType {
+                    path: path.into(),
+                    found: type_name(value),
+                    message,
+                });
             }
         }
     }
@@ -90,9 +94,14 @@ fn decode_scalar(schema: &Schema, value: &mut Value) -> Result<(), String> {
 }
 
 fn decode_time(value: &mut Value, format: &str, accept: fn(&str) -> bool) -> Result<(), String> {
-    let text = value.as_str().ok_or("cannot unmarshal a time that is no string")?;
+    let text = value
+        .as_str()
+        .ok_or("cannot unmarshal a time that is no string")?;
     let canonical_letters = text.as_bytes().get(10) == Some(&b'T') && !text.ends_with('z');
-    let parsed = text.parse::<Timestamp>().ok().filter(|_| canonical_letters && accept(text));
+    let parsed = text
+        .parse::<Timestamp>()
+        .ok()
+        .filter(|_| canonical_letters && accept(text));
     let time = parsed.ok_or_else(|| format!("parsing time {text:?}: it has not the form of the field"))?;
     *value = time.strftime(format).to_string().into();
     Ok(())
@@ -100,7 +109,9 @@ fn decode_time(value: &mut Value, format: &str, accept: fn(&str) -> bool) -> Res
 
 /// Upstream reads a MicroTime with a layout of exactly six fractional digits.
 fn has_six_digits(text: &str) -> bool {
-    let Some((_, fraction)) = text.split_once('.') else { return false };
+    let Some((_, fraction)) = text.split_once('.') else {
+        return false;
+    };
     let digits = fraction.bytes().take_while(u8::is_ascii_digit).count();
     digits == 6
 }
@@ -123,7 +134,10 @@ mod tests {
     use serde_json::json;
 
     fn decoded(types: Types, value: Value) -> Option<Value> {
-        let schema = Schema { types, ..Schema::default() };
+        let schema = Schema {
+            types,
+            ..Schema::default()
+        };
         let (mut value, mut found) = (value, Decoded::default());
         decode(&schema, &mut value, "field", &mut found);
         found.wrong.is_empty().then_some(value)
@@ -133,7 +147,10 @@ mod tests {
     fn a_micro_time_has_exactly_six_digits_and_comes_back_in_utc() {
         for (given, expected) in [
             ("2026-01-02T03:04:05.123456Z", Some("2026-01-02T03:04:05.123456Z")),
-            ("2026-01-02T03:04:05.100000+02:00", Some("2026-01-02T01:04:05.100000Z")),
+            (
+                "2026-01-02T03:04:05.100000+02:00",
+                Some("2026-01-02T01:04:05.100000Z"),
+            ),
             ("2026-01-02T03:04:05Z", None),
             ("2026-01-02T03:04:05.123Z", None),
             ("2026-01-02T03:04:05.123456789Z", None),
@@ -141,7 +158,11 @@ mod tests {
             ("2026-01-02t03:04:05.123456z", None),
             ("", None),
         ] {
-            assert_eq!(decoded(Types::MicroTime, json!(given)), expected.map(Value::from), "{given}");
+            assert_eq!(
+                decoded(Types::MicroTime, json!(given)),
+                expected.map(Value::from),
+                "{given}"
+            );
         }
         assert_eq!(decoded(Types::MicroTime, json!(5)), None);
     }

@@ -93,5 +93,9 @@ pub(crate) enum Combination {
 
 /// The dotted path of a field, as messages spell it: `spec.template.containers[0].name`.
 pub(crate) fn child(path: &str, field: &str) -> String {
-    if path.is_empty() { field.to_owned() } else { format!("{path}.{field}") }
+    if path.is_empty() {
+        field.to_owned()
+    } else {
+        format!("{path}.{field}")
+    }
 }

@@ -18,7 +18,10 @@ pub(crate) struct Definitions {
 impl Definitions {
     /// Definitions by name, each in JSON form.
     pub(crate) fn new(raw: Map<String, Value>) -> Self {
-        Self { raw, parsed: BTreeMap::new() }
+        Self {
+            raw,
+            parsed: BTreeMap::new(),
+        }
     }
 
     /// Reads a schema. The error is a message that names the place.
@@ -39,7 +42,9 @@ impl Definitions {
             ..Schema::default()
         };
         for (name, property) in json["properties"].as_object().into_iter().flatten() {
-            let property = self.parse(property).map_err(|why| format!("properties[{name}].{why}"))?;
+            let property = self
+                .parse(property)
+                .map_err(|why| format!("properties[{name}].{why}"))?;
             schema.properties.insert(name.clone(), property);
         }
         match &json["additionalProperties"] {
@@ -50,15 +55,23 @@ impl Definitions {
         if json["items"].is_object() {
             schema.items = Some(self.parse(&json["items"]).map_err(|why| format!("items.{why}"))?);
         }
-        for (keyword, how) in [("allOf", Combination::All), ("anyOf", Combination::Any), ("oneOf", Combination::One)] {
+        for (keyword, how) in [
+            ("allOf", Combination::All),
+            ("anyOf", Combination::Any),
+            ("oneOf", Combination::One),
+        ] {
             let branches = json[keyword].as_array().into_iter().flatten();
-            let branches = branches.map(|branch| self.parse(branch)).collect::<Result<Vec<_>, _>>()?;
+            let branches = branches
+                .map(|branch| self.parse(branch))
+                .collect::<Result<Vec<_>, _>>()?;
             if !branches.is_empty() {
                 schema.combined.push((how, branches));
             }
         }
         if json["not"].is_object() {
-            schema.combined.push((Combination::Not, vec![self.parse(&json["not"])?]));
+            schema
+                .combined
+                .push((Combination::Not, vec![self.parse(&json["not"])?]));
         }
         let holds_nothing = schema.properties.is_empty() && schema.additional.is_none();
         if self.has_names() && holds_nothing && matches!(schema.types, Types::Object | Types::Any) {
@@ -79,13 +92,21 @@ impl Definitions {
             _ => None,
         };
         let schema = match special {
-            Some(types) => Arc::new(Schema { types, ..Schema::default() }),
+            Some(types) => Arc::new(Schema {
+                types,
+                ..Schema::default()
+            }),
             // Schemas of schemas refer to themselves; what a CRD holds is read by its own code.
-            None if name.ends_with("JSONSchemaProps") => {
-                Arc::new(Schema { preserve_unknown: true, ..Schema::default() })
-            }
+            None if name.ends_with("JSONSchemaProps") => Arc::new(Schema {
+                preserve_unknown: true,
+                ..Schema::default()
+            }),
             None => {
-                let raw = self.raw.get(name).cloned().ok_or_else(|| format!("no definition of {name}"))?;
+                let raw = self
+                    .raw
+                    .get(name)
+                    .cloned()
+                    .ok_or_else(|| format!("no definition of {name}"))?;
                 self.parse(&raw)?
             }
         };
@@ -149,5 +170,9 @@ fn flag(json: &Value, key: &str) -> bool {
 }
 
 fn strings(json: &Value) -> Vec<String> {
-    json.as_array().into_iter().flatten().filter_map(|item| Some(item.as_str()?.to_owned())).collect()
+    json.as_array()
+        .into_iter()
+        .flatten()
+        .filter_map(|item| Some(item.as_str()?.to_owned()))
+        .collect()
 }

@@ -35,10 +35,18 @@ fn validate_object(schema: &Schema, map: &Map<String, Value>, path: &str, causes
     let count = map.len() as u64;
     let whole = || Value::Object(map.clone());
     if let Some(limit) = schema.limits.min_properties.filter(|limit| count < *limit) {
-        causes.push(Cause::invalid(path, &whole(), format!("must have at least {limit} properties")));
+        causes.push(Cause::invalid(
+            path,
+            &whole(),
+            format!("must have at least {limit} properties"),
+        ));
     }
     if let Some(limit) = schema.limits.max_properties.filter(|limit| count > *limit) {
-        causes.push(Cause::invalid(path, &whole(), format!("must have at most {limit} properties")));
+        causes.push(Cause::invalid(
+            path,
+            &whole(),
+            format!("must have at most {limit} properties"),
+        ));
     }
 }
 
@@ -50,17 +58,27 @@ fn validate_list(schema: &Schema, items: &[Value], whole: &Value, path: &str, ca
     }
     let count = items.len() as u64;
     if let Some(limit) = schema.limits.min_items.filter(|limit| count < *limit) {
-        causes.push(Cause::invalid(path, whole, format!("must have at least {limit} items")));
+        causes.push(Cause::invalid(
+            path,
+            whole,
+            format!("must have at least {limit} items"),
+        ));
     }
     if let Some(limit) = schema.limits.max_items.filter(|limit| count > *limit) {
-        causes.push(Cause::invalid(path, whole, format!("must have at most {limit} items")));
+        causes.push(Cause::invalid(
+            path,
+            whole,
+            format!("must have at most {limit} items"),
+        ));
     }
     let identity = |item: &Value| -> Option<Value> {
         match &schema.list {
             ListType::Atomic => None,
             ListType::Set => Some(item.clone()),
             ListType::Map(keys) => {
-                let parts = keys.iter().filter_map(|key| Some((key.clone(), item.get(key)?.clone())));
+                let parts = keys
+                    .iter()
+                    .filter_map(|key| Some((key.clone(), item.get(key)?.clone())));
                 Some(Value::Object(parts.collect()))
             }
         }
@@ -77,16 +95,31 @@ fn validate_text(schema: &Schema, text: &str, value: &Value, path: &str, causes:
     let limits = &schema.limits;
     let length = text.chars().count() as u64;
     if let Some(limit) = limits.min_length.filter(|limit| length < *limit) {
-        causes.push(Cause::invalid(path, value, format!("should be at least {limit} chars long")));
+        causes.push(Cause::invalid(
+            path,
+            value,
+            format!("should be at least {limit} chars long"),
+        ));
     }
     if let Some(limit) = limits.max_length.filter(|limit| length > *limit) {
-        causes.push(Cause::too_long(path, format!("may not be more than {limit} bytes")));
+        causes.push(Cause::too_long(
+            path,
+            format!("may not be more than {limit} bytes"),
+        ));
     }
     if let Some(pattern) = limits.pattern.as_ref().filter(|pattern| !pattern.is_match(text)) {
         causes.push(Cause::invalid(path, value, format!("should match '{pattern}'")));
     }
-    if let Some(format) = limits.format.as_deref().filter(|format| !has_format(text, format)) {
-        causes.push(Cause::invalid(path, value, format!("must be of type {format}: {value}")));
+    if let Some(format) = limits
+        .format
+        .as_deref()
+        .filter(|format| !has_format(text, format))
+    {
+        causes.push(Cause::invalid(
+            path,
+            value,
+            format!("must be of type {format}: {value}"),
+        ));
     }
 }
 
@@ -107,18 +140,33 @@ fn validate_number(schema: &Schema, value: &Value, path: &str, causes: &mut Vec<
     let limits = &schema.limits;
     if let Some((bound, exclusive)) = limits.minimum {
         if number < bound || (exclusive && number <= bound) {
-            let than = if exclusive { "greater than" } else { "greater than or equal to" };
+            let than = if exclusive {
+                "greater than"
+            } else {
+                "greater than or equal to"
+            };
             causes.push(Cause::invalid(path, value, format!("should be {than} {bound}")));
         }
     }
     if let Some((bound, exclusive)) = limits.maximum {
         if number > bound || (exclusive && number >= bound) {
-            let than = if exclusive { "less than" } else { "less than or equal to" };
+            let than = if exclusive {
+                "less than"
+            } else {
+                "less than or equal to"
+            };
             causes.push(Cause::invalid(path, value, format!("should be {than} {bound}")));
         }
     }
-    if let Some(step) = limits.multiple_of.filter(|step| *step != 0.0 && (number / step).fract() != 0.0) {
-        causes.push(Cause::invalid(path, value, format!("should be a multiple of {step}")));
+    if let Some(step) = limits
+        .multiple_of
+        .filter(|step| *step != 0.0 && (number / step).fract() != 0.0)
+    {
+        causes.push(Cause::invalid(
+            path,
+            value,
+            format!("should be a multiple of {step}"),
+        ));
     }
 }
 
@@ -134,7 +182,10 @@ fn validate_combination(
         validate(schema, value, path, &mut inner);
         inner
     };
-    let fitting = branches.iter().filter(|schema| failures(schema).is_empty()).count();
+    let fitting = branches
+        .iter()
+        .filter(|schema| failures(schema).is_empty())
+        .count();
     let (keyword, good) = match how {
         Combination::All => {
             causes.extend(branches.iter().flat_map(|schema| failures(schema)));

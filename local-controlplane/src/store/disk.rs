@@ -65,7 +65,10 @@ struct LogFile {
 impl Disk {
     /// Locks the folder and reads its log.
     pub(crate) fn open(folder: &Path) -> Result<(Self, Lock, Vec<Record>), OpenError> {
-        let failed = |source| OpenError::Io { path: folder.into(), source };
+        let failed = |source| OpenError::Io {
+            path: folder.into(),
+            source,
+        };
         std::fs::create_dir_all(folder).map_err(failed)?;
         let lock = File::create(folder.join(LOCK)).map_err(failed)?;
         match lock.try_lock() {
@@ -73,21 +76,41 @@ impl Disk {
             Err(TryLockError::WouldBlock) => return Err(OpenError::Locked(folder.into())),
             Err(TryLockError::Error(source)) => return Err(failed(source)),
         }
-        let mut file =
-            OpenOptions::new().read(true).append(true).create(true).open(folder.join(LOG)).map_err(failed)?;
+        let mut file = OpenOptions::new()
+            .read(true)
+            .append(true)
+            .create(true)
+            .open(folder.join(LOG))
+            .map_err(failed)?;
         let mut bytes = Vec::new();
         file.read_to_end(&mut bytes).map_err(failed)?;
-        let records =
-            log::read(&bytes).map_err(|source| OpenError::Corrupt { path: folder.into(), source })?;
+        let records = log::read(&bytes).map_err(|source| OpenError::Corrupt {
+            path: folder.into(),
+            source,
+        })?;
         let size = bytes.len() as u64;
-        let log = LogFile { file, size, size_when_new: size };
-        Ok((Self { folder: folder.into(), log: Mutex::new(log) }, Lock(lock), records))
+        let log = LogFile {
+            file,
+            size,
+            size_when_new: size,
+        };
+        Ok((
+            Self {
+                folder: folder.into(),
+                log: Mutex::new(log),
+            },
+            Lock(lock),
+            records,
+        ))
     }
 
     /// Replaces the log by one that holds just these objects.
     pub(crate) fn rewrite(&self, snapshot: &Snapshot) -> Result<(), OpenError> {
         let result = self.try_rewrite(snapshot);
-        result.map_err(|source| OpenError::Io { path: self.folder.clone(), source })
+        result.map_err(|source| OpenError::Io {
+            path: self.folder.clone(),
+            source,
+        })
     }
 
     fn try_rewrite(&self, snapshot: &Snapshot) -> io::Result<()> {
@@ -104,7 +127,11 @@ impl Disk {
         File::open(&self.folder)?.sync_all()?;
         let size = bytes.len() as u64;
         let mut log = self.log.lock().unwrap_or_else(PoisonError::into_inner);
-        *log = LogFile { file, size, size_when_new: size };
+        *log = LogFile {
+            file,
+            size,
+            size_when_new: size,
+        };
         Ok(())
     }
 

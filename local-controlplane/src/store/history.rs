@@ -32,8 +32,18 @@ pub(crate) struct Event {
 }
 
 impl Event {
-    pub(crate) fn new(change: Change, object: Arc<Stored>, previous: Option<Arc<Stored>>, at: Instant) -> Self {
-        Self { change, object, previous, at }
+    pub(crate) fn new(
+        change: Change,
+        object: Arc<Stored>,
+        previous: Option<Arc<Stored>>,
+        at: Instant,
+    ) -> Self {
+        Self {
+            change,
+            object,
+            previous,
+            at,
+        }
     }
 
     pub(crate) fn revision(&self) -> u64 {
@@ -51,14 +61,20 @@ pub(crate) struct History {
 
 impl History {
     pub(crate) fn starting_at(floor: u64) -> Self {
-        Self { events: VecDeque::new(), floor }
+        Self {
+            events: VecDeque::new(),
+            floor,
+        }
     }
 
     pub(crate) fn push(&mut self, event: Event) {
         let now = event.at;
         self.events.push_back(Arc::new(event));
         while self.events.len() > KEEP_EVENTS
-            && self.events.front().is_some_and(|oldest| now.duration_since(oldest.at) > KEEP_AGE)
+            && self
+                .events
+                .front()
+                .is_some_and(|oldest| now.duration_since(oldest.at) > KEEP_AGE)
         {
             if let Some(oldest) = self.events.pop_front() {
                 self.floor = oldest.revision();

@@ -15,7 +15,12 @@ pub(crate) enum Record {
     /// The first line: the revision that the following objects had reached when the file was written anew.
     Header { revision: u64 },
     /// An object's new state, or its deletion.
-    Change { revision: u64, table: String, key: Key, object: Option<Value> },
+    Change {
+        revision: u64,
+        table: String,
+        key: Key,
+        object: Option<Value>,
+    },
 }
 
 /// A line in the middle of a log that cannot be read.
@@ -95,15 +100,27 @@ fn read_line(text: &[u8]) -> Result<Record, String> {
     }
     let line: Line = serde_json::from_str(record).map_err(|error| error.to_string())?;
     let Some(table) = line.table else {
-        return Ok(Record::Header { revision: line.revision });
+        return Ok(Record::Header {
+            revision: line.revision,
+        });
     };
-    let key = Key { namespace: line.namespace, name: line.name };
-    Ok(Record::Change { revision: line.revision, table, key, object: line.object })
+    let key = Key {
+        namespace: line.namespace,
+        name: line.name,
+    };
+    Ok(Record::Change {
+        revision: line.revision,
+        table,
+        key,
+        object: line.object,
+    })
 }
 
 /// 64-bit FNV-1a: finds torn and flipped bytes, guards against nothing else.
 fn checksum(bytes: &[u8]) -> u64 {
-    bytes.iter().fold(0xcbf2_9ce4_8422_2325, |hash, byte| (hash ^ u64::from(*byte)).wrapping_mul(0x0100_0000_01b3))
+    bytes.iter().fold(0xcbf2_9ce4_8422_2325, |hash, byte| {
+        (hash ^ u64::from(*byte)).wrapping_mul(0x0100_0000_01b3)
+    })
 }
 
 #[cfg(test)]
@@ -125,14 +142,33 @@ mod tests {
         let records = read(&log()).unwrap();
         let object = json!({"metadata": {"name": "a", "resourceVersion": "2"}});
         let key = Key::new("ns", "a");
-        let change = |revision, object| Record::Change { revision, table: "/things".into(), key: key.clone(), object };
-        assert_eq!(records, [Record::Header { revision: 1 }, change(2, Some(object)), change(3, None)]);
+        let change = |revision, object| Record::Change {
+            revision,
+            table: "/things".into(),
+            key: key.clone(),
+            object,
+        };
+        assert_eq!(
+            records,
+            [
+                Record::Header { revision: 1 },
+                change(2, Some(object)),
+                change(3, None)
+            ]
+        );
     }
 
     #[test]
     fn a_torn_tail_is_left_out_wherever_it_is_torn() {
         let whole = log();
-        let second_end = whole.iter().enumerate().filter(|(_, byte)| **byte == b'\n').nth(1).unwrap().0 + 1;
+        let second_end = whole
+            .iter()
+            .enumerate()
+            .filter(|(_, byte)| **byte == b'\n')
+            .nth(1)
+            .unwrap()
+            .0
+            + 1;
         for end in second_end..whole.len() {
             assert_eq!(read(&whole[..end]).unwrap().len(), 2, "torn at byte {end}");
         }

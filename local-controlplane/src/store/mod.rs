@@ -11,16 +11,16 @@ mod object;
 mod owners;
 
 pub use disk::OpenError;
-pub use log::CorruptLog;
 pub(crate) use history::{Change, Event, History};
-pub(crate) use object::{Key, Stored};
+pub use log::CorruptLog;
+pub(crate) use object::{FOREGROUND, Key, ORPHAN, Stored};
 pub(crate) use owners::{Owners, Place};
 
 use crate::world;
 use disk::{Batch, Disk, Lock};
 use log::Record;
 use serde_json::Value;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use tokio::sync::watch;
@@ -73,15 +73,27 @@ pub(crate) struct Table {
 impl Table {
     fn new(floor: u64) -> Self {
         let (changed, _) = watch::channel(floor);
-        Self { objects: BTreeMap::new(), history: History::starting_at(floor), changed, newest: floor }
+        Self {
+            objects: BTreeMap::new(),
+            history: History::starting_at(floor),
+            changed,
+            newest: floor,
+        }
     }
 
     /// The objects of one namespace, or all.
     pub(crate) fn within(&self, namespace: Option<&str>) -> impl Iterator<Item = &Arc<Stored>> {
         let start = Key::new(namespace.unwrap_or_default(), "");
         let namespace = namespace.map(str::to_owned);
-        let inside = move |key: &Key| namespace.as_ref().is_none_or(|namespace| key.namespace == *namespace);
-        self.objects.range(start..).take_while(move |(key, _)| inside(key)).map(|(_, object)| object)
+        let inside = move |key: &Key| {
+            namespace
+                .as_ref()
+                .is_none_or(|namespace| key.namespace == *namespace)
+        };
+        self.objects
+            .range(start..)
+            .take_while(move |(key, _)| inside(key))
+            .map(|(_, object)| object)
     }
 }
 
@@ -89,10 +101,20 @@ impl Store {
     /// A store that forgets everything when it is dropped. `prepare` puts in what must always be there.
     pub(crate) fn in_memory(prepare: impl FnOnce(&mut Writer<'_>)) -> Self {
         let mut state = State::default();
-        prepare(&mut Writer { state: &mut state, now: world::monotonic() });
+        prepare(&mut Writer {
+            state: &mut state,
+            now: world::monotonic(),
+        });
         let published = watch::Sender::new(Some(state.revision));
-        let shared = Shared { state: Mutex::new(state), published };
-        Self { shared: Arc::new(shared), disk: None, _lock: None }
+        let shared = Shared {
+            state: Mutex::new(state),
+            published,
+        };
+        Self {
+            shared: Arc::new(shared),
+            disk: None,
+            _lock: None,
+        }
     }
 
     /// A store that keeps its objects in a folder. Its later writes happen inside a tokio runtime.
@@ -103,12 +125,22 @@ impl Store {
         for record in records {
             state.replay(record, now);
         }
-        prepare(&mut Writer { state: &mut state, now });
+        prepare(&mut Writer {
+            state: &mut state,
+            now,
+        });
         disk.rewrite(&state.snapshot())?;
         state.batch = Some(Batch::default());
         let published = watch::Sender::new(Some(state.revision));
-        let shared = Shared { state: Mutex::new(state), published };
-        Ok(Self { shared: Arc::new(shared), disk: Some(Arc::new(disk)), _lock: Some(Arc::new(lock)) })
+        let shared = Shared {
+            state: Mutex::new(state),
+            published,
+        };
+        Ok(Self {
+            shared: Arc::new(shared),
+            disk: Some(Arc::new(disk)),
+            _lock: Some(Arc::new(lock)),
+        })
     }
 
     /// Looks at the state. Whoever shows what was seen waits for [`Self::settle`] first.
@@ -120,7 +152,10 @@ impl Store {
     pub(crate) fn write<T>(&self, decide: impl FnOnce(&mut Writer<'_>) -> T) -> T {
         let mut state = self.shared.lock();
         let before = state.revision;
-        let mut writer = Writer { state: &mut state, now: world::monotonic() };
+        let mut writer = Writer {
+            state: &mut state,
+            now: world::monotonic(),
+        };
         let result = decide(&mut writer);
         if state.revision != before {
             self.publish(&mut state);
@@ -138,14 +173,18 @@ impl Store {
         let batch = state.batch.as_mut().expect("a store with a disk has a batch");
         if !std::mem::replace(&mut batch.being_written, true) {
             let (disk, shared) = (Arc::clone(disk), Arc::clone(&self.shared));
-            drop(tokio::task::spawn_blocking(move || disk::write_batches(&disk, &shared)));
+            drop(tokio::task::spawn_blocking(move || {
+                disk::write_batches(&disk, &shared)
+            }));
         }
     }
 
     /// Waits until `revision` may be shown. False: the disk has failed and nothing may be shown any more.
     pub(crate) async fn settle(&self, revision: u64) -> bool {
         let mut published = self.shared.published.subscribe();
-        let settled = published.wait_for(|newest| newest.is_none_or(|newest| newest >= revision)).await;
+        let settled = published
+            .wait_for(|newest| newest.is_none_or(|newest| newest >= revision))
+            .await;
         settled.is_ok_and(|newest| newest.is_some())
     }
 
@@ -161,13 +200,21 @@ impl Store {
 
     /// The events of a table that a watch at `after` has not seen and may see, at most `limit`, and the revision up to
     /// which the watch is then complete. Nothing: some are forgotten.
-    pub(crate) fn events(&self, table: &Arc<str>, after: u64, limit: usize) -> Option<(Vec<Arc<Event>>, u64)> {
+    pub(crate) fn events(
+        &self,
+        table: &Arc<str>,
+        after: u64,
+        limit: usize,
+    ) -> Option<(Vec<Arc<Event>>, u64)> {
         let published = (*self.shared.published.borrow()).unwrap_or_default();
         let state = self.shared.lock();
         let Some(table) = state.tables.get(table) else {
             return Some((Vec::new(), published.max(after)));
         };
-        let new = table.history.after(after)?.take_while(|event| event.revision() <= published);
+        let new = table
+            .history
+            .after(after)?
+            .take_while(|event| event.revision() <= published);
         let events: Vec<_> = new.take(limit).cloned().collect();
         let seen = match events.last() {
             Some(last) if events.len() == limit => last.revision(),
@@ -181,11 +228,14 @@ impl Store {
         let mut state = self.shared.lock();
         let revision = state.revision;
         state.floor = revision;
-        state.tables.values_mut().for_each(|table| table.history.forget(revision));
+        state
+            .tables
+            .values_mut()
+            .for_each(|table| table.history.forget(revision));
     }
 
     /// The dependents whose owners have gone since the last call.
-    pub(crate) fn take_bereaved(&self) -> std::collections::BTreeSet<Place> {
+    pub(crate) fn take_bereaved(&self) -> BTreeSet<Place> {
         self.shared.lock().owners.take_bereaved()
     }
 }
@@ -236,10 +286,6 @@ impl State {
         self.tables.get(table)
     }
 
-    pub(crate) fn tables(&self) -> impl Iterator<Item = (&Arc<str>, &Table)> {
-        self.tables.iter()
-    }
-
     pub(crate) fn get(&self, table: &Arc<str>, key: &Key) -> Option<&Arc<Stored>> {
         self.tables.get(table)?.objects.get(key)
     }
@@ -250,13 +296,17 @@ impl State {
 
     fn table_mut(&mut self, table: &Arc<str>) -> &mut Table {
         let floor = self.floor;
-        self.tables.entry(Arc::clone(table)).or_insert_with(|| Table::new(floor))
+        self.tables
+            .entry(Arc::clone(table))
+            .or_insert_with(|| Table::new(floor))
     }
 
     fn notify_watches(&self, published: u64) {
         for table in self.tables.values() {
             let newest = table.newest.min(published);
-            table.changed.send_if_modified(|seen| newest > std::mem::replace(seen, newest.max(*seen)));
+            table
+                .changed
+                .send_if_modified(|seen| newest > std::mem::replace(seen, newest.max(*seen)));
         }
     }
 
@@ -264,8 +314,14 @@ impl State {
         let revision = object.revision;
         let in_table = self.table_mut(table);
         let previous = in_table.objects.insert(object.key.clone(), Arc::clone(&object));
-        let change = if previous.is_some() { Change::Modified } else { Change::Added };
-        in_table.history.push(Event::new(change, Arc::clone(&object), previous.clone(), now));
+        let change = if previous.is_some() {
+            Change::Modified
+        } else {
+            Change::Added
+        };
+        in_table
+            .history
+            .push(Event::new(change, Arc::clone(&object), previous.clone(), now));
         in_table.newest = revision;
         self.owners.added(table, &object, previous.as_deref());
         self.revision = revision;
@@ -275,7 +331,12 @@ impl State {
         let in_table = self.table_mut(table);
         let previous = in_table.objects.remove(key)?;
         let last = Arc::new(Stored::new(key.clone(), revision, previous.value()));
-        in_table.history.push(Event::new(Change::Deleted, Arc::clone(&last), Some(Arc::clone(&previous)), now));
+        in_table.history.push(Event::new(
+            Change::Deleted,
+            Arc::clone(&last),
+            Some(Arc::clone(&previous)),
+            now,
+        ));
         in_table.newest = revision;
         self.owners.removed(table, &previous);
         self.revision = revision;
@@ -285,7 +346,12 @@ impl State {
     fn replay(&mut self, record: Record, now: Instant) {
         match record {
             Record::Header { revision } => (self.revision, self.floor) = (revision, revision),
-            Record::Change { revision, table, key, object } => {
+            Record::Change {
+                revision,
+                table,
+                key,
+                object,
+            } => {
                 let table = Arc::from(table);
                 match object {
                     Some(object) if revision <= self.floor => {
@@ -301,9 +367,17 @@ impl State {
     }
 
     fn snapshot(&self) -> Snapshot {
-        let all = self.tables.iter().flat_map(|(name, table)| table.objects.values().map(move |object| (name, object)));
-        let objects = all.map(|(name, object)| (Arc::clone(name), Arc::clone(object))).collect();
-        Snapshot { revision: self.revision, objects }
+        let all = self
+            .tables
+            .iter()
+            .flat_map(|(name, table)| table.objects.values().map(move |object| (name, object)));
+        let objects = all
+            .map(|(name, object)| (Arc::clone(name), Arc::clone(object)))
+            .collect();
+        Snapshot {
+            revision: self.revision,
+            objects,
+        }
     }
 }
 

@@ -7,6 +7,11 @@ use bytes::Bytes;
 use serde_json::Value;
 use std::collections::BTreeMap;
 
+/// Finalizers that only the garbage collector removes.
+pub(crate) const FOREGROUND: &str = "foregroundDeletion";
+pub(crate) const ORPHAN: &str = "orphan";
+const COLLECTED: [&str; 2] = [FOREGROUND, ORPHAN];
+
 /// Where an object is within its table. The order is that of a list: namespace, then name.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub(crate) struct Key {
@@ -17,7 +22,10 @@ pub(crate) struct Key {
 
 impl Key {
     pub(crate) fn new(namespace: &str, name: &str) -> Self {
-        Self { namespace: namespace.into(), name: name.into() }
+        Self {
+            namespace: namespace.into(),
+            name: name.into(),
+        }
     }
 }
 
@@ -30,6 +38,9 @@ pub(crate) struct Stored {
     pub(crate) labels: BTreeMap<String, String>,
     /// The uids of `metadata.ownerReferences`.
     pub(crate) owners: Vec<String>,
+    pub(crate) being_deleted: bool,
+    /// It is being deleted, and waits for the garbage collector to deal with its dependents first.
+    pub(crate) awaits_collector: bool,
     /// The serialized object, `metadata.resourceVersion` included.
     pub(crate) json: Bytes,
 }
@@ -41,12 +52,21 @@ impl Stored {
         let metadata = &object["metadata"];
         let labels = metadata["labels"].as_object().into_iter().flatten();
         let owners = metadata["ownerReferences"].as_array().into_iter().flatten();
+        let finalizers = metadata["finalizers"].as_array().into_iter().flatten();
+        let for_collector = |finalizer: &Value| COLLECTED.iter().any(|collected| finalizer == collected);
+        let being_deleted = metadata["deletionTimestamp"].is_string();
         Self {
+            being_deleted,
+            awaits_collector: being_deleted && finalizers.into_iter().any(for_collector),
             key,
             revision,
             uid: metadata["uid"].as_str().unwrap_or_default().into(),
-            labels: labels.filter_map(|(k, v)| Some((k.clone(), v.as_str()?.into()))).collect(),
-            owners: owners.filter_map(|owner| Some(owner["uid"].as_str()?.into())).collect(),
+            labels: labels
+                .filter_map(|(k, v)| Some((k.clone(), v.as_str()?.into())))
+                .collect(),
+            owners: owners
+                .filter_map(|owner| Some(owner["uid"].as_str()?.into()))
+                .collect(),
             json: object.to_string().into(),
         }
     }

@@ -15,6 +15,8 @@ pub(crate) struct Owners {
     live: HashSet<String>,
     dependents: BTreeMap<String, BTreeSet<Place>>,
     bereaved: BTreeSet<Place>,
+    /// Owners that may not go before their dependents have been dealt with.
+    leaving: BTreeSet<Place>,
 }
 
 impl Owners {
@@ -32,11 +34,19 @@ impl Owners {
         std::mem::take(&mut self.bereaved)
     }
 
+    /// The owners that wait for the collector.
+    pub(crate) fn leaving(&self) -> &BTreeSet<Place> {
+        &self.leaving
+    }
+
     pub(crate) fn added(&mut self, table: &Arc<str>, object: &Stored, previous: Option<&Stored>) {
         if let Some(previous) = previous.filter(|previous| previous.owners != object.owners) {
             self.disown(table, previous);
         }
         self.live.insert(object.uid.clone());
+        if object.awaits_collector {
+            self.leaving.insert((Arc::clone(table), object.key.clone()));
+        }
         for owner in &object.owners {
             let place = (Arc::clone(table), object.key.clone());
             if !self.live.contains(owner) {
@@ -48,6 +58,7 @@ impl Owners {
 
     pub(crate) fn removed(&mut self, table: &Arc<str>, object: &Stored) {
         self.live.remove(&object.uid);
+        self.leaving.remove(&(Arc::clone(table), object.key.clone()));
         self.disown(table, object);
         self.bereaved.extend(self.dependents_of(&object.uid));
     }

@@ -1,0 +1,205 @@
+//! The command line of `election-controller`: flags, what they mean, and what is said about mistakes in them.
+
+use std::io::Write;
+use std::path::PathBuf;
+use std::process::ExitCode;
+use std::sync::Arc;
+use std::time::Duration;
+
+use anyhow::Context;
+use candidate::client;
+use candidate::clock::{BootClock, SharedClock};
+use clap::{Parser, ValueEnum};
+use election_controller::{Options, Report, act_once, run, survey};
+use election_core::elector::Rules;
+use election_core::{ElectorTiming, LeaseSeconds, Strategy};
+use k8s_openapi::jiff::SignedDuration;
+use tracing_subscriber::EnvFilter;
+
+const HELP: &str = "\
+Examples:
+  election-controller                                elect in all namespaces of the current context
+  election-controller --namespace team-a --namespace team-b
+  election-controller --once --dry-run               show what would be decided for each lease, and why
+  election-controller --once --dry-run -o json       the same for machines
+  election-controller --assume-unheld                first installation: no leader can be left from before
+
+It needs get, list, watch, create and update on leases (coordination.k8s.io), delete to collect dead candidates, and
+create and patch on events (events.k8s.io). RUST_LOG chooses the level of the log, for example RUST_LOG=debug.
+
+Exit code: 0 after SIGTERM, SIGINT or --once, 1 on errors, 2 for wrong flags.";
+
+/// Gives each leader lease to its best candidate.
+#[derive(Debug, Parser)]
+#[command(name = "election-controller", version, after_help = HELP)]
+struct Cli {
+    /// The kubeconfig file. [default: $KUBECONFIG, ~/.kube/config, or the cluster that this runs in]
+    #[arg(long, value_name = "FILE")]
+    kubeconfig: Option<PathBuf>,
+    /// The context of the kubeconfig file.
+    #[arg(long)]
+    context: Option<String>,
+    /// A namespace to elect in; repeat it for more. [default: all]
+    #[arg(long, value_name = "NAME")]
+    namespace: Vec<String>,
+    /// Look once, decide, and end.
+    #[arg(long)]
+    once: bool,
+    /// Change nothing: say what would be decided, and why.
+    #[arg(long, requires = "once")]
+    dry_run: bool,
+    /// The form of what --once prints.
+    #[arg(short, long, value_enum, default_value_t = Form::Text, requires = "once")]
+    output: Form,
+    /// Take a lease that is missing at the start for one that nobody holds, instead of waiting one lease duration.
+    #[arg(long)]
+    assume_unheld: bool,
+    /// The form of the log on stderr.
+    #[arg(long, value_enum, default_value_t = LogFormat::Text)]
+    log_format: LogFormat,
+    #[command(flatten)]
+    knobs: Knobs,
+}
+
+#[derive(Debug, clap::Args)]
+struct Knobs {
+    /// The strategy of a lease that asks for none.
+    #[arg(long, value_name = "NAME", default_value_t = Strategy::default(), help_heading = "Rules")]
+    strategy: Strategy,
+    /// How long a leader counts as alive after a renewal, in whole seconds.
+    #[arg(long, value_name = "DURATION", default_value = "15s", value_parser = lease_seconds, help_heading = "Rules")]
+    lease_duration: LeaseSeconds,
+    /// How long the first offer to a candidate stands; doubles with each further one, up to 16 times.
+    #[arg(long, value_name = "DURATION", default_value = "1s", value_parser = duration, help_heading = "Rules")]
+    accept_window: Duration,
+    /// How long a missing lease waits for more candidates after its first one.
+    #[arg(long, value_name = "DURATION", default_value = "500ms", value_parser = duration, help_heading = "Rules")]
+    settle_window: Duration,
+    /// How long no leader is preempted after a preemption failed; doubles with each further one.
+    #[arg(long, value_name = "DURATION", default_value = "1m", value_parser = duration, help_heading = "Rules")]
+    back_off: Duration,
+    /// The longest back-off.
+    #[arg(long, value_name = "DURATION", default_value = "1h", value_parser = duration, help_heading = "Rules")]
+    back_off_max: Duration,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+enum Form {
+    Text,
+    Json,
+    Yaml,
+}
+
+#[derive(Clone, Copy, Debug, ValueEnum)]
+enum LogFormat {
+    Text,
+    Json,
+}
+
+pub(crate) async fn main() -> ExitCode {
+    let cli = Cli::parse();
+    start_log(cli.log_format);
+    match elect(cli).await {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            // The last line of a process belongs to whoever started it, whatever the form of the log.
+            drop(writeln!(std::io::stderr(), "error: {error:#}"));
+            ExitCode::FAILURE
+        }
+    }
+}
+
+async fn elect(cli: Cli) -> anyhow::Result<()> {
+    // The signals count from the first moment, not from the first connection.
+    let shutdown = candidate::termination();
+    let options = cli.options();
+    let config = client::load(cli.kubeconfig.as_deref(), cli.context.as_deref()).await?;
+    let server = config.cluster_url.to_string();
+    let client =
+        client::lease_client(config).with_context(|| format!("no client for {server} can be made"))?;
+    let clock: SharedClock = Arc::new(BootClock::new());
+    if !cli.once {
+        tracing::info!(server, "electing");
+        run(client, options, clock, shutdown).await?;
+        tracing::info!("asked to end: done");
+        return Ok(());
+    }
+    let report = if cli.dry_run {
+        survey(client, options, clock).await
+    } else {
+        act_once(client, options, clock).await
+    };
+    print(
+        &report.with_context(|| format!("nothing could be decided with {server}"))?,
+        cli.output,
+    )
+}
+
+impl Cli {
+    fn options(&self) -> Options {
+        let knobs = &self.knobs;
+        let instance = std::env::var("POD_NAME").ok().filter(|name| !name.is_empty());
+        let timing = ElectorTiming {
+            lease_duration: knobs.lease_duration,
+            accept_window: knobs.accept_window,
+            accept_window_max: knobs.accept_window.saturating_mul(16),
+            settle_window: knobs.settle_window,
+            back_off: knobs.back_off,
+            back_off_max: knobs.back_off_max.max(knobs.back_off),
+        };
+        let defaults = Options::default();
+        Options {
+            namespaces: self.namespace.clone(),
+            rules: Rules {
+                timing,
+                strategy: knobs.strategy,
+            },
+            assume_unheld: self.assume_unheld,
+            seed: u64::from(std::process::id()),
+            instance: instance.unwrap_or_else(|| defaults.instance.clone()),
+            ..defaults
+        }
+    }
+}
+
+fn print(report: &Report, form: Form) -> anyhow::Result<()> {
+    let text = match form {
+        Form::Text => report.to_string(),
+        Form::Json => format!("{}\n", serde_json::to_string_pretty(report)?),
+        Form::Yaml => serde_yaml::to_string(report)?,
+    };
+    std::io::stdout()
+        .write_all(text.as_bytes())
+        .context("the report cannot be written to stdout")
+}
+
+fn start_log(format: LogFormat) {
+    let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new("info"));
+    let log = tracing_subscriber::fmt()
+        .with_env_filter(filter)
+        .with_writer(std::io::stderr);
+    match format {
+        LogFormat::Text => log.with_target(false).init(),
+        LogFormat::Json => log.json().init(),
+    }
+}
+
+fn duration(text: &str) -> Result<Duration, String> {
+    let refuse = |why: String| format!("{why}; write it like 500ms, 15s or 2m");
+    let signed: SignedDuration = text.parse().map_err(|error| refuse(format!("{error}")))?;
+    let duration = Duration::try_from(signed).map_err(|_| refuse("it is negative".to_owned()))?;
+    if duration.is_zero() {
+        Err(refuse("it is zero".to_owned()))
+    } else {
+        Ok(duration)
+    }
+}
+
+fn lease_seconds(text: &str) -> Result<LeaseSeconds, String> {
+    let refuse = || "it must be whole seconds, at least one, like 15s".to_owned();
+    let duration = duration(text)?;
+    let seconds = u32::try_from(duration.as_secs())
+        .ok()
+        .filter(|_| duration.subsec_nanos() == 0);
+    seconds.and_then(LeaseSeconds::new).ok_or_else(refuse)
+}

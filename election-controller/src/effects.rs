@@ -1,0 +1,267 @@
+//! Every request that changes a lease. Each has a deadline, none is repeated here, and none is unconditional.
+//!
+//! Requests run beside the loop, at most so many at once; the rest waits in order. What an outcome means is the core's
+//! to say.
+
+use std::collections::{HashMap, VecDeque};
+use std::time::Duration;
+
+use candidate::client::{Failure, classify};
+use candidate::clock::SharedClock;
+use election_core::elector::{Outcome, Output, Reason};
+use election_core::{LeaseCreate, LeaseKey, LeaseWrite, Revision, Uid, wire};
+use futures::StreamExt;
+use futures::future::BoxFuture;
+use futures::stream::FuturesUnordered;
+use k8s_openapi::api::coordination::v1::Lease;
+use kube::Api;
+use kube::api::{DeleteParams, PostParams, Preconditions};
+
+use crate::scopes::{News, key_of};
+
+/// A request of the elector.
+#[derive(Clone, Debug)]
+pub(crate) enum Request {
+    /// POST, without a holder.
+    Create(LeaseCreate, Reason),
+    /// PUT, with uid and resource version.
+    Write(LeaseWrite, Reason),
+    /// DELETE, with uid and resource version as preconditions.
+    Delete(LeaseKey, Uid, Revision),
+}
+
+/// How a request ended.
+#[derive(Debug)]
+pub(crate) struct Answer {
+    /// Whose it is.
+    pub(crate) scope: usize,
+    /// What was asked for.
+    pub(crate) request: Request,
+    /// How it ended, for the core.
+    pub(crate) outcome: Outcome,
+    /// What the server now has.
+    pub(crate) lease: Option<Lease>,
+}
+
+/// The requests that are open or waiting, and the objects that they start from.
+pub(crate) struct Effects {
+    client: kube::Client,
+    clock: SharedClock,
+    within: Duration,
+    concurrency: usize,
+    objects: Objects,
+    waiting: VecDeque<(usize, Request)>,
+    open: FuturesUnordered<BoxFuture<'static, Answer>>,
+}
+
+impl Effects {
+    pub(crate) fn new(
+        client: kube::Client,
+        clock: SharedClock,
+        within: Duration,
+        concurrency: usize,
+    ) -> Self {
+        Self {
+            client,
+            clock,
+            within,
+            concurrency,
+            objects: Objects::default(),
+            waiting: VecDeque::new(),
+            open: FuturesUnordered::new(),
+        }
+    }
+
+    /// Remembers the objects of which the watch tells.
+    pub(crate) fn remember(&mut self, scope: usize, news: News) {
+        self.objects.take(scope, news);
+    }
+
+    /// Begins a request, or queues it.
+    pub(crate) fn send(&mut self, scope: usize, request: Request) {
+        self.waiting.push_back((scope, request));
+        self.fill();
+    }
+
+    /// The next request that has ended; pends while none is open.
+    pub(crate) async fn next(&mut self) -> Answer {
+        match self.open.next().await {
+            Some(answer) => {
+                if let Some(lease) = &answer.lease
+                    && matches!(answer.request, Request::Write(..))
+                {
+                    self.objects.put(answer.scope, lease.clone());
+                }
+                self.fill();
+                answer
+            }
+            None => std::future::pending().await,
+        }
+    }
+
+    /// Whether nothing is open and nothing waits.
+    pub(crate) fn is_idle(&self) -> bool {
+        self.open.is_empty() && self.waiting.is_empty()
+    }
+
+    fn fill(&mut self) {
+        while self.open.len() < self.concurrency {
+            let Some((scope, request)) = self.waiting.pop_front() else {
+                return;
+            };
+            let future = self.begin(scope, request);
+            self.open.push(future);
+        }
+    }
+
+    fn begin(&self, scope: usize, request: Request) -> BoxFuture<'static, Answer> {
+        let (client, clock, within) = (self.client.clone(), self.clock.clone(), self.within);
+        let base = match &request {
+            Request::Write(write, _) => self.objects.base(write),
+            _ => None,
+        };
+        Box::pin(async move {
+            let deadline = clock.sleep_until(clock.now() + within);
+            let result = tokio::select! {
+                result = carry_out(client, &request, base) => result,
+                () = deadline => Err(Failure::Unknown(format!("no answer within {within:?}"))),
+            };
+            let (outcome, lease) = match result {
+                Ok(lease) => (Outcome::Done(lease.as_ref().and_then(wire::read_leader)), lease),
+                Err(Failure::Conflict | Failure::AlreadyExists | Failure::NotFound) => {
+                    (Outcome::Conflict, None)
+                }
+                Err(Failure::Refused(why)) => (Outcome::Refused(why), None),
+                Err(Failure::Unknown(why)) => (Outcome::Unknown(why), None),
+            };
+            Answer {
+                scope,
+                request,
+                outcome,
+                lease,
+            }
+        })
+    }
+}
+
+impl Request {
+    /// The request that an output asks for, if it asks for one.
+    pub(crate) fn of(output: Output) -> Option<Self> {
+        match output {
+            Output::Create { create, reason } => Some(Self::Create(create, reason)),
+            Output::Write { write, reason } => Some(Self::Write(write, reason)),
+            Output::DeleteIdentity { key, uid, revision } => Some(Self::Delete(key, uid, revision)),
+            Output::Decided(_) | Output::Refused { .. } | Output::Relist => None,
+        }
+    }
+
+    /// The lease that it changes.
+    pub(crate) const fn key(&self) -> &LeaseKey {
+        match self {
+            Self::Create(create, _) => &create.key,
+            Self::Write(write, _) => &write.key,
+            Self::Delete(key, ..) => key,
+        }
+    }
+
+    /// What it is called in logs.
+    pub(crate) const fn verb(&self) -> &'static str {
+        match self {
+            Self::Create(..) => "create",
+            Self::Write(write, _) => write.kind.as_str(),
+            Self::Delete(..) => "delete",
+        }
+    }
+}
+
+/// Invariant: S8, an update names the uid and the version that it was decided from, and so does a deletion.
+async fn carry_out(
+    client: kube::Client,
+    request: &Request,
+    base: Option<Lease>,
+) -> Result<Option<Lease>, Failure> {
+    let key = request.key();
+    let api: Api<Lease> = Api::namespaced(client, key.namespace());
+    let params = PostParams::default();
+    match request {
+        Request::Create(create, _) => {
+            let created = api.create(&params, &wire::create(create)).await;
+            created.map(Some).map_err(|error| classify(&error))
+        }
+        Request::Write(write, _) => {
+            // The object has changed since the decision was made: the server would say the same.
+            let base = base.ok_or(Failure::Conflict)?;
+            let replaced = api
+                .replace(key.name(), &params, &wire::update(&base, write))
+                .await;
+            replaced.map(Some).map_err(|error| classify(&error))
+        }
+        Request::Delete(_, uid, revision) => {
+            let params = DeleteParams {
+                preconditions: Some(Preconditions {
+                    uid: Some(uid.as_str().to_owned()),
+                    resource_version: Some(revision.as_str().to_owned()),
+                }),
+                ..DeleteParams::default()
+            };
+            api.delete(key.name(), &params)
+                .await
+                .map(|_| None)
+                .map_err(|error| classify(&error))
+        }
+    }
+}
+
+/// The newest version of each leader lease, as an object: an update carries over what the core does not know.
+#[derive(Debug, Default)]
+struct Objects {
+    newest: HashMap<LeaseKey, (usize, Lease)>,
+}
+
+impl Objects {
+    fn take(&mut self, scope: usize, news: News) {
+        match news {
+            News::Listed(leases) => {
+                self.newest.retain(|_, (of, _)| *of != scope);
+                for lease in leases {
+                    self.put(scope, lease);
+                }
+            }
+            News::Applied(lease) => self.put(scope, lease),
+            News::Deleted(lease) => {
+                if let Some(key) = key_of(&lease)
+                    && self
+                        .newest
+                        .get(&key)
+                        .is_some_and(|(_, known)| revision(known) < revision(&lease))
+                {
+                    self.newest.remove(&key);
+                }
+            }
+            News::Nothing => {}
+        }
+    }
+
+    fn put(&mut self, scope: usize, lease: Lease) {
+        let Some(key) = key_of(&lease) else { return };
+        if !election_core::may_be_leader_lease(&key) {
+            return;
+        }
+        let newer = self
+            .newest
+            .get(&key)
+            .is_none_or(|(_, known)| revision(known) < revision(&lease));
+        if newer {
+            self.newest.insert(key, (scope, lease));
+        }
+    }
+
+    fn base(&self, write: &LeaseWrite) -> Option<Lease> {
+        let (_, lease) = self.newest.get(&write.key)?;
+        (revision(lease).as_ref() == Some(&write.base)).then(|| lease.clone())
+    }
+}
+
+fn revision(lease: &Lease) -> Option<Revision> {
+    lease.metadata.resource_version.as_deref().map(Revision::new)
+}

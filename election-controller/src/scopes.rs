@@ -1,0 +1,195 @@
+//! One watch and one core for each namespace that is watched, or one of each for the whole cluster.
+//!
+//! A candidate stands only for leases of its own namespace, so namespaces have nothing to do with each other: each is
+//! judged as soon as its own list is there, and one that may not be read disturbs no other.
+
+use std::future::poll_fn;
+use std::task::Poll;
+use std::time::Duration;
+
+use candidate::clock::SharedClock;
+use candidate::watch::{LeaseWatch, WatchEvent, WatchScope, WatchSettings, leases};
+use election_core::elector::{Elector, Event};
+use election_core::{LeaseKey, Mono, wire};
+use futures::StreamExt;
+use k8s_openapi::api::coordination::v1::Lease;
+
+use crate::options::Options;
+
+/// A watch with the core that it feeds.
+pub(crate) struct Scope {
+    pub(crate) elector: Elector,
+    watch: LeaseWatch,
+    /// What is watched, in words.
+    name: String,
+    heard_at: Mono,
+    silence: Duration,
+}
+
+/// All of them.
+pub(crate) struct Scopes {
+    scopes: Vec<Scope>,
+    /// Where the next turn begins, so that a busy namespace starves no other.
+    turn: usize,
+}
+
+impl Scopes {
+    pub(crate) fn new(client: &kube::Client, options: &Options, clock: &SharedClock) -> Self {
+        let scope = |scope: WatchScope, name: String| Scope {
+            elector: elector(options),
+            watch: leases(
+                client.clone(),
+                scope,
+                WatchSettings {
+                    request_deadline: options.request_deadline,
+                    ..WatchSettings::new(clock.clone(), options.seed)
+                },
+            ),
+            name,
+            heard_at: clock.now(),
+            silence: options.silence,
+        };
+        let scopes = if options.namespaces.is_empty() {
+            vec![scope(WatchScope::all(), "all namespaces".to_owned())]
+        } else {
+            let namespaces = options.namespaces.iter();
+            namespaces
+                .map(|name| scope(WatchScope::namespace(name), format!("namespace {name}")))
+                .collect()
+        };
+        Self { scopes, turn: 0 }
+    }
+
+    pub(crate) fn iter_mut(&mut self) -> impl Iterator<Item = (usize, &mut Scope)> {
+        self.scopes.iter_mut().enumerate()
+    }
+
+    pub(crate) fn get_mut(&mut self, index: usize) -> Option<&mut Scope> {
+        self.scopes.get_mut(index)
+    }
+
+    /// When something is to be done if nothing happens before.
+    pub(crate) fn deadline(&self) -> Option<Mono> {
+        self.scopes.iter().map(Scope::deadline).min()
+    }
+
+    /// The next event of any watch, with the number of its scope.
+    pub(crate) async fn next(&mut self) -> (usize, Option<WatchEvent>) {
+        let Self { scopes, turn } = self;
+        let count = scopes.len();
+        poll_fn(move |context| {
+            for index in (0..count).map(|offset| (*turn + offset) % count) {
+                if let Poll::Ready(event) = scopes[index].watch.poll_next_unpin(context) {
+                    *turn = index + 1;
+                    return Poll::Ready((index, event));
+                }
+            }
+            Poll::Pending
+        })
+        .await
+    }
+}
+
+/// A core with these options.
+pub(crate) fn elector(options: &Options) -> Elector {
+    let elector = Elector::new(options.rules);
+    if options.assume_unheld {
+        elector.assuming_unheld()
+    } else {
+        elector
+    }
+}
+
+/// What a watch says, as the core and the cache of objects take it.
+pub(crate) enum News {
+    /// Everything that there is.
+    Listed(Vec<Lease>),
+    /// A lease was added or changed.
+    Applied(Lease),
+    /// A lease was deleted.
+    Deleted(Lease),
+    /// Nothing about a lease.
+    Nothing,
+}
+
+impl Scope {
+    /// Feeds the core with what the watch says.
+    pub(crate) fn take(&mut self, now: Mono, event: WatchEvent) -> News {
+        if !matches!(event, WatchEvent::Lost(_)) {
+            self.heard_at = now;
+        }
+        match event {
+            WatchEvent::Listed { leases, revision } => {
+                tracing::info!(scope = self.name, leases = leases.len(), %revision, "listed");
+                self.elector.handle(
+                    now,
+                    Event::Listed {
+                        items: leases.iter().filter_map(wire::read).collect(),
+                    },
+                );
+                News::Listed(leases)
+            }
+            WatchEvent::Applied(lease) => match wire::read(&lease) {
+                Some(item) => {
+                    self.elector.handle(now, Event::Applied(item));
+                    News::Applied(lease)
+                }
+                None => News::Nothing,
+            },
+            WatchEvent::Deleted(lease) => match wire::read(&lease) {
+                Some(item) => {
+                    self.elector.handle(now, Event::Deleted(item));
+                    News::Deleted(lease)
+                }
+                None => News::Nothing,
+            },
+            WatchEvent::Lost(why) => {
+                tracing::warn!(
+                    scope = self.name,
+                    why,
+                    "the watch is lost: nothing is decided until it is back"
+                );
+                self.heard_at = now;
+                self.elector.handle(now, Event::Lost);
+                News::Nothing
+            }
+            WatchEvent::Resumed => {
+                tracing::info!(scope = self.name, "the watch is back");
+                self.elector.handle(now, Event::Resumed);
+                News::Nothing
+            }
+            WatchEvent::Bookmark(_) => News::Nothing,
+        }
+    }
+
+    /// Gives the watch up and lists again.
+    pub(crate) fn relist(&mut self, now: Mono, why: &str) {
+        tracing::warn!(
+            scope = self.name,
+            "{why}: listing again before anything is decided"
+        );
+        self.heard_at = now;
+        self.watch.relist();
+    }
+
+    /// A dead connection looks like a quiet one, except that an API server is never quiet for this long.
+    pub(crate) fn check_silence(&mut self, now: Mono) {
+        if self.elector.is_synced() && now >= self.heard_at + self.silence {
+            self.elector.handle(now, Event::Lost);
+            self.relist(now, "the watch is silent");
+        }
+    }
+
+    fn deadline(&self) -> Mono {
+        let silent_at = self.heard_at + self.silence;
+        self.elector.deadline().map_or(silent_at, |at| at.min(silent_at))
+    }
+}
+
+/// The namespace and name of a Lease.
+pub(crate) fn key_of(lease: &Lease) -> Option<LeaseKey> {
+    Some(LeaseKey::new(
+        lease.metadata.namespace.as_deref()?,
+        lease.metadata.name.as_deref()?,
+    ))
+}

@@ -1,0 +1,1 @@
+//! One look, as `--once` does it.

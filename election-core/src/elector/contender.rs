@@ -1,0 +1,105 @@
+//! A candidate within one election: whether it counts, and how it ranks.
+//!
+//! When to offer what to whom is not here.
+
+use alloc::sync::Arc;
+use core::cmp::Ordering;
+use core::time::Duration;
+
+use super::life::IdentityLife;
+use crate::identity::IdentityLease;
+use crate::names::Identity;
+use crate::strategy::{Strategy, Versions};
+use crate::time::Mono;
+
+/// How often something happened to a candidate within one epoch (a vacancy, or a term).
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) struct Count {
+    epoch: u32,
+    times: u32,
+}
+
+impl Count {
+    pub(super) fn within(self, epoch: u32) -> u32 {
+        if self.epoch == epoch { self.times } else { 0 }
+    }
+
+    pub(super) fn add(&mut self, epoch: u32) {
+        *self = Self { epoch, times: self.within(epoch).saturating_add(1) };
+    }
+}
+
+/// What an election remembers of an identity, also while its identity lease is gone.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) struct Tally {
+    /// Offers seen in a vacancy.
+    pub(super) offers: Count,
+    /// Nominations seen in a term.
+    pub(super) nominations: Count,
+}
+
+/// A candidate in one election.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Contender {
+    pub(super) lease: Arc<IdentityLease>,
+    pub(super) life: IdentityLife,
+    pub(super) tally: Tally,
+}
+
+impl Contender {
+    pub(super) fn versions(&self) -> Option<&Versions> {
+        self.lease.versions.as_ref().ok()
+    }
+
+    /// Whether somebody wrote it by hand: no process stands behind it that this elector could watch.
+    pub(super) fn hand_written(&self) -> bool {
+        self.lease.incarnation.is_none()
+    }
+
+    /// How long ago life was seen.
+    pub(super) fn silent(&self, now: Mono) -> Duration {
+        now.since(self.life.at())
+    }
+
+    /// When it stops counting as alive; a hand-written one never does.
+    pub(super) fn dies_at(&self) -> Option<Mono> {
+        (!self.hand_written()).then(|| self.life.at() + self.lease.duration.duration())
+    }
+
+    pub(super) fn live(&self, now: Mono) -> bool {
+        self.dies_at().is_none_or(|dies_at| now < dies_at)
+    }
+
+    /// Whether it could lead at all.
+    pub(super) fn electable(&self, now: Mono) -> bool {
+        self.versions().is_some() && self.live(now)
+    }
+}
+
+/// The total order of candidates of one election; the better one is `Less`.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Order<'a> {
+    pub(super) strategy: Strategy,
+    /// Preferred among equals.
+    pub(super) incumbent: Option<&'a Identity>,
+}
+
+impl Order<'_> {
+    /// What the strategy says of two candidates. One whose versions cannot be read is worse than any.
+    pub(super) fn by_strategy(self, a: &Contender, b: &Contender) -> Ordering {
+        match (a.versions(), b.versions()) {
+            (Some(a), Some(b)) => self.strategy.compare(a, b),
+            (a, b) => b.is_some().cmp(&a.is_some()),
+        }
+    }
+
+    /// Strategy, incumbent, older creation, name. A lease without creation time, which no server sends, comes last.
+    pub(super) fn rank(self, (a, left): (&Identity, &Contender), (b, right): (&Identity, &Contender)) -> Ordering {
+        let is = |identity: &Identity| self.incumbent == Some(identity);
+        let created = |contender: &Contender| (contender.lease.created.is_none(), contender.lease.created);
+        self.by_strategy(left, right)
+            .then_with(|| is(b).cmp(&is(a)))
+            .then_with(|| created(left).cmp(&created(right)))
+            .then_with(|| a.cmp(b))
+    }
+}

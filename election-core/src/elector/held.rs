@@ -1,0 +1,238 @@
+//! What to do about a lease that is held (rules 2, 6 and 7).
+//!
+//! Pure, like `judge`. A preemption among equals never starts here (invariant S5).
+
+use core::cmp::Ordering;
+
+use super::contender::Contender;
+use super::election::Election;
+use super::judge::{Named, Survey, Verdict, offer};
+use super::reason::Reason;
+use super::standing::Standing;
+use super::step::Decision;
+use crate::lease::LeaderLease;
+use crate::names::Identity;
+use crate::strategy::{Strategy, Versions};
+use crate::time::Mono;
+
+/// A term of a holder that takes part in the election.
+pub(super) struct TermView<'a> {
+    holder: &'a Identity,
+    /// `None` when its identity lease is gone or cannot be read: worse than any.
+    versions: Option<&'a Versions>,
+    strategy: Strategy,
+    /// Who would be nominated.
+    best: Option<Named<'a>>,
+}
+
+impl TermView<'_> {
+    /// Whether the strategy prefers this candidate to the holder, strictly.
+    fn compare(&self, contender: &Contender) -> Ordering {
+        match (contender.versions(), self.versions) {
+            (Some(theirs), Some(holders)) => self.strategy.compare(theirs, holders),
+            (Some(_), None) => Ordering::Less,
+            (None, _) => Ordering::Greater,
+        }
+    }
+
+    fn should_lead(&self, now: Mono, (identity, contender): Named<'_>) -> bool {
+        identity != self.holder
+            && !contender.hand_written()
+            && contender.electable(now)
+            && self.compare(contender) == Ordering::Less
+    }
+}
+
+impl Election {
+    /// Whether the holder is a process of this protocol and has not expired.
+    pub(super) fn is_in_term(&self, now: Mono, lease: &LeaderLease) -> bool {
+        lease.record.incarnation.is_some() && self.expires_at().is_some_and(|at| now < at)
+    }
+
+    pub(super) fn judge_held(&self, now: Mono, lease: &LeaderLease, survey: &Survey<'_>) -> Verdict {
+        let (Some(holder), Some(expires_at)) = (&lease.record.holder, self.expires_at()) else {
+            return self.nobody_electable();
+        };
+        if now >= expires_at {
+            let Some((best, _)) = survey.best else { return self.nobody_electable() };
+            let silent = self.last_life().map(|at| now.since(at)).unwrap_or_default();
+            return offer(best, Reason::Expired { holder: holder.clone(), silent, best: best.clone() });
+        }
+        if lease.record.incarnation.is_none() {
+            let left = expires_at.since(now);
+            return Verdict::leave(Reason::OrdinaryHolder { holder: holder.clone(), left }).until(expires_at);
+        }
+        let view = self.term_view(now, holder, survey);
+        let verdict = self.judge_term(now, lease, &view);
+        let until = verdict.until.map_or(expires_at, |until| until.min(expires_at));
+        verdict.until(until)
+    }
+
+    pub(super) fn term_view<'a>(&'a self, now: Mono, holder: &'a Identity, survey: &Survey<'a>) -> TermView<'a> {
+        let mut view = TermView {
+            holder,
+            versions: self.candidates.get(holder).and_then(Contender::versions),
+            strategy: survey.order.strategy,
+            best: None,
+        };
+        let nominations = |named: Named<'_>| named.1.tally.nominations.within(self.term);
+        for named in &self.candidates {
+            if view.should_lead(now, named)
+                && view.best.is_none_or(|best| {
+                    let counts = nominations(named).cmp(&nominations(best));
+                    counts.then_with(|| survey.order.rank(named, best)) == Ordering::Less
+                })
+            {
+                view.best = Some(named);
+            }
+        }
+        view
+    }
+
+    fn judge_term(&self, now: Mono, lease: &LeaderLease, view: &TermView<'_>) -> Verdict {
+        let ending = lease.record.end_of_term;
+        // The end of a term that was asked for comes anyway, so only a new preemption can be backed off.
+        if let Some(until) = self.back_off.active(now).filter(|_| !ending) {
+            return self.judge_backed_off(now, until, lease, view);
+        }
+        match lease.record.preferred_holder.as_ref() {
+            Some(nominee) => self.judge_nominee(now, lease, view, nominee),
+            None => match view.best {
+                None => keep(lease, view),
+                Some((candidate, _)) if now < self.nomination_until => {
+                    let left = self.nomination_until.since(now);
+                    Verdict::wait(
+                        self.nomination_until,
+                        Reason::NominationWindow { candidate: candidate.clone(), left },
+                    )
+                }
+                Some(best) => nominate(view, best),
+            },
+        }
+    }
+
+    fn judge_nominee(&self, now: Mono, lease: &LeaderLease, view: &TermView<'_>, nominee: &Identity) -> Verdict {
+        let contender = self.candidates.get(nominee);
+        let fit = contender.is_some_and(|contender| view.should_lead(now, (nominee, contender)));
+        match view.best {
+            _ if fit && lease.record.end_of_term => keep(lease, view),
+            Some(best) if fit && best.0 != nominee => {
+                if now < self.nomination_until {
+                    stands(view, nominee).until(self.nomination_until)
+                } else {
+                    nominate(view, best)
+                }
+            }
+            _ if fit => stands(view, nominee),
+            Some(best) if now >= self.nomination_until => nominate(view, best),
+            _ => {
+                let standing = contender.map(|contender| self.why_unfit(now, view, (nominee, contender)));
+                Verdict::new(
+                    Decision::ClearNomination,
+                    Reason::NomineeUnfit { nominee: nominee.clone(), standing },
+                )
+            }
+        }
+    }
+
+    fn judge_backed_off(&self, now: Mono, until: Mono, lease: &LeaderLease, view: &TermView<'_>) -> Verdict {
+        let nominee = lease.record.preferred_holder.as_ref();
+        let Some(candidate) = nominee.or(view.best.map(|(best, _)| best)).cloned() else {
+            return keep(lease, view);
+        };
+        let reason = Reason::BackedOff {
+            candidate,
+            failures: self.back_off.failures(),
+            left: until.since(now),
+        };
+        if nominee.is_some() {
+            Verdict::new(Decision::ClearNomination, reason)
+        } else {
+            Verdict::wait(until, reason)
+        }
+    }
+
+    fn why_unfit(&self, now: Mono, view: &TermView<'_>, named: Named<'_>) -> Standing {
+        if named.1.versions().is_none() {
+            Standing::Refused
+        } else if !named.1.live(now) {
+            Standing::NotLive { silent: named.1.silent(now) }
+        } else {
+            self.compared(now, view, named)
+        }
+    }
+
+    /// Where an electable candidate stands while somebody leads.
+    pub(super) fn standing_in_term(
+        &self,
+        now: Mono,
+        view: &TermView<'_>,
+        decision: &Decision,
+        named: Named<'_>,
+    ) -> Standing {
+        let nominated = self
+            .lease
+            .as_ref()
+            .is_some_and(|lease| lease.record.preferred_holder.as_ref() == Some(named.0));
+        let replaced = matches!(decision, Decision::Nominate { .. } | Decision::ClearNomination);
+        match decision {
+            Decision::Nominate { successor } if successor == named.0 => Standing::Chosen,
+            _ if nominated && !replaced => Standing::Nominated,
+            _ => self.compared(now, view, named),
+        }
+    }
+
+    fn compared(&self, now: Mono, view: &TermView<'_>, named: Named<'_>) -> Standing {
+        if view.holder == named.0 {
+            return Standing::Holder;
+        }
+        if named.1.hand_written() {
+            return Standing::HandWritten;
+        }
+        match view.compare(named.1) {
+            Ordering::Greater => return Standing::WorseVersion,
+            Ordering::Equal => return Standing::EqualToHolder,
+            Ordering::Less => {}
+        }
+        if self.back_off.active(now).is_some() {
+            return Standing::BackedOff;
+        }
+        let Some(best) = view.best.filter(|best| best.0 != named.0) else { return Standing::First };
+        let nominations = |named: Named<'_>| named.1.tally.nominations.within(self.term);
+        if nominations(named) > nominations(best) {
+            return Standing::AlreadyNominatedInThisTerm;
+        }
+        match (named.1.versions(), best.1.versions()) {
+            (Some(theirs), Some(bests)) if view.strategy.compare(theirs, bests) == Ordering::Equal => {
+                Standing::YoungerAmongEquals
+            }
+            _ => Standing::WorseVersion,
+        }
+    }
+}
+
+fn keep(lease: &LeaderLease, view: &TermView<'_>) -> Verdict {
+    let holder = view.holder.clone();
+    let reason = if lease.record.end_of_term {
+        Reason::EndOfTerm { holder, nominee: lease.record.preferred_holder.clone() }
+    } else {
+        Reason::HolderIsBest { holder }
+    };
+    Verdict::new(Decision::Keep, reason)
+}
+
+fn stands(view: &TermView<'_>, nominee: &Identity) -> Verdict {
+    let holder = view.holder.clone();
+    Verdict::new(Decision::Keep, Reason::Nominated { holder, nominee: nominee.clone() })
+}
+
+fn nominate(view: &TermView<'_>, (successor, contender): Named<'_>) -> Verdict {
+    let holder = view.holder.clone();
+    let reason = Reason::Better {
+        holder,
+        of_holder: view.versions.cloned(),
+        successor: successor.clone(),
+        of_successor: contender.versions().cloned(),
+    };
+    Verdict::new(Decision::Nominate { successor: successor.clone() }, reason)
+}

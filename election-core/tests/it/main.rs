@@ -1,0 +1,10 @@
+//! The rules of the elector, held by tables, stories, a second implementation and random inputs.
+
+mod choice;
+mod cluster;
+mod explanations;
+mod properties;
+mod rules;
+mod scenarios;
+#[cfg(feature = "wire")]
+mod wire;

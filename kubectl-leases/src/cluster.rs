@@ -1,0 +1,218 @@
+//! The requests of the plugin, and what their failures are called.
+//!
+//! It only reads. What the Leases mean is in `survey.rs`.
+
+use std::collections::BTreeSet;
+use std::error::Error as StdError;
+use std::time::Duration;
+
+use election_core::LeaseKey;
+use futures::Stream;
+use http::header;
+use k8s_openapi::api::coordination::v1::Lease;
+use kube::api::{ListParams, ObjectList};
+use kube::client::ClientBuilder;
+use kube::runtime::{WatchStreamExt, watcher};
+use kube::{Api, Client, Config, ResourceExt};
+use tower::util::MapResponseLayer;
+
+use crate::config::ConfigError;
+use crate::moment::ServerClock;
+
+/// Why nothing could be shown.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// There is no configuration.
+    #[error("error: {0}")]
+    Config(#[from] ConfigError),
+    /// The server does not answer.
+    #[error("Unable to connect to the server {server}: {why}; is it running, and does the context name the right one?")]
+    Unreachable {
+        /// Its address.
+        server: String,
+        /// What went wrong.
+        why: String,
+    },
+    /// The server took too long.
+    #[error("error: the server {server} did not answer within {limit:?}: raise --request-timeout, or check the server")]
+    TimedOut {
+        /// Its address.
+        server: String,
+        /// `--request-timeout`.
+        limit: Duration,
+    },
+    /// The server does not know who asks.
+    #[error(
+        "error: You must be logged in to the server {server} (Unauthorized): check the token or client certificate of \
+         this context"
+    )]
+    Unauthorized {
+        /// Its address.
+        server: String,
+    },
+    /// The server refuses.
+    #[error("Error from server ({reason}): {message}")]
+    Refused {
+        /// Its word.
+        reason: String,
+        /// Its words.
+        message: String,
+    },
+    /// There is no such lease.
+    #[error("Error from server (NotFound): leases.coordination.k8s.io {name:?} not found in namespace {namespace:?}")]
+    NotFound {
+        /// Its namespace.
+        namespace: String,
+        /// Its name.
+        name: String,
+    },
+    /// The lease that was named is a candidate's.
+    #[error(
+        "error: lease {name:?} is the identity lease of a candidate, not a leader lease; it offers itself for {leads}: \
+         kubectl leases status NAME"
+    )]
+    IdentityLease {
+        /// Its name.
+        name: String,
+        /// What it offers itself for.
+        leads: String,
+    },
+    /// The output cannot be written.
+    #[error("error: the output cannot be written: {0}")]
+    Output(#[from] std::io::Error),
+}
+
+/// The Leases of one namespace, or of all.
+#[derive(Clone, Debug)]
+pub struct Cluster {
+    api: Api<Lease>,
+    /// What time it is there.
+    pub clock: ServerClock,
+    server: String,
+    limit: Option<Duration>,
+}
+
+impl Cluster {
+    /// Makes a client; nothing is sent yet. `namespace` is `None` for all of them, and `limit` for no limit.
+    ///
+    /// # Errors
+    /// [`ConfigError::Client`] when the configuration cannot be used.
+    pub fn connect(config: Config, namespace: Option<&str>, limit: Option<Duration>) -> Result<Self, ConfigError> {
+        let clock = ServerClock::default();
+        let server = config.cluster_url.to_string();
+        let client = ClientBuilder::try_from(config).map_err(ConfigError::Client)?;
+        let client = client.with_layer(&MapResponseLayer::new(date_noted(clock.clone()))).build();
+        Ok(Self { clock, server, limit, ..Self::with_client(client, namespace) })
+    }
+
+    /// With a client that exists; the server's time is not known then.
+    #[must_use]
+    pub fn with_client(client: Client, namespace: Option<&str>) -> Self {
+        let api = match namespace {
+            Some(namespace) => Api::namespaced(client, namespace),
+            None => Api::all(client),
+        };
+        Self { api, clock: ServerClock::default(), server: "in this process".to_owned(), limit: None }
+    }
+
+    /// Every Lease, from one consistent list.
+    ///
+    /// # Errors
+    /// [`Error`].
+    pub async fn leases(&self) -> Result<Vec<Lease>, Error> {
+        self.pages(|page| async move { self.api.list(&page).await }).await
+    }
+
+    /// The names of the Leases with these labels.
+    ///
+    /// # Errors
+    /// [`Error`].
+    pub async fn labelled(&self, selector: &str) -> Result<BTreeSet<LeaseKey>, Error> {
+        let found = self.pages(|page| async move { self.api.list_metadata(&page.labels(selector)).await }).await?;
+        let key = |item: &kube::core::PartialObjectMeta<Lease>| {
+            LeaseKey::new(&item.namespace().unwrap_or_default(), &item.name_any())
+        };
+        Ok(found.iter().map(key).collect())
+    }
+
+    /// The Leases as they change, from a consistent list on.
+    pub fn watch(&self) -> impl Stream<Item = Result<watcher::Event<Lease>, Error>> + use<> {
+        let cluster = self.clone();
+        let events = watcher(self.api.clone(), watcher::Config::default()).default_backoff();
+        futures::StreamExt::map(events, move |event| event.map_err(|error| cluster.watch_failed(error)))
+    }
+
+    async fn pages<T: Clone, F>(&self, list: impl Fn(ListParams) -> F) -> Result<Vec<T>, Error>
+    where
+        F: Future<Output = Result<ObjectList<T>, kube::Error>>,
+    {
+        let mut page = ListParams::default().limit(PAGE);
+        let mut items = Vec::new();
+        loop {
+            let listed = self.in_time(list(page.clone())).await?;
+            items.extend(listed.items);
+            match listed.metadata.continue_.filter(|token| !token.is_empty()) {
+                Some(token) => page = page.continue_token(&token),
+                None => return Ok(items),
+            }
+        }
+    }
+
+    async fn in_time<T>(&self, request: impl Future<Output = Result<T, kube::Error>>) -> Result<T, Error> {
+        let answer = match self.limit {
+            None => request.await,
+            Some(limit) => tokio::time::timeout(limit, request)
+                .await
+                .map_err(|_| Error::TimedOut { server: self.server.clone(), limit })?,
+        };
+        answer.map_err(|error| self.failed(&error))
+    }
+
+    fn failed(&self, error: &kube::Error) -> Error {
+        match error {
+            kube::Error::Api(status) if status.code == 401 => Error::Unauthorized { server: self.server.clone() },
+            kube::Error::Api(status) => {
+                Error::Refused { reason: status.reason.clone(), message: status.message.clone() }
+            }
+            error => Error::Unreachable { server: self.server.clone(), why: chain(error) },
+        }
+    }
+
+    fn watch_failed(&self, error: watcher::Error) -> Error {
+        match error {
+            watcher::Error::InitialListFailed(error)
+            | watcher::Error::WatchStartFailed(error)
+            | watcher::Error::WatchFailed(error) => self.failed(&error),
+            watcher::Error::WatchError(status) => self.failed(&kube::Error::Api(status)),
+            error @ watcher::Error::NoResourceVersion => {
+                Error::Unreachable { server: self.server.clone(), why: error.to_string() }
+            }
+        }
+    }
+}
+
+/// As kubectl: a page that a server answers quickly.
+const PAGE: u32 = 500;
+
+fn date_noted<B>(clock: ServerClock) -> impl Fn(http::Response<B>) -> http::Response<B> + Clone {
+    move |response| {
+        if let Some(date) = response.headers().get(header::DATE).and_then(|date| date.to_str().ok()) {
+            clock.note(date);
+        }
+        response
+    }
+}
+
+/// An error with its causes, each said once.
+fn chain(error: &dyn StdError) -> String {
+    let mut text = error.to_string();
+    let mut cause = error.source();
+    while let Some(error) = cause {
+        let more = error.to_string();
+        if !text.contains(&more) {
+            text = format!("{text}: {more}");
+        }
+        cause = error.source();
+    }
+    text
+}

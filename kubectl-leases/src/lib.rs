@@ -1,0 +1,18 @@
+//! `kubectl leases`: who leads, and why.
+//!
+//! A plugin sees one moment: [`cluster`] reads the Leases, [`survey`] asks the rules of `election-core` about them, and
+//! [`table`], [`describe`] and [`output`] print what came out. No rule of the election is written down here a second time.
+//!
+//! It is a library so that tests can drive it; the program is `main.rs`.
+
+pub mod cli;
+pub mod cluster;
+pub mod config;
+pub mod describe;
+pub mod follow;
+pub mod moment;
+pub mod output;
+pub mod survey;
+pub mod table;
+pub mod view;
+mod words;

@@ -1,0 +1,256 @@
+//! From Leases to what is said about them: the rules are those of `election-core`, fed with one moment.
+//!
+//! An elector knows what it has seen over time. A plugin has one consistent list, so it tells the election what an elector
+//! with the server's clock would have seen: each life as old as its renewal is by the server's time. What is found that
+//! way is an estimate wherever time matters, and what was tried before is not known.
+//!
+//! Nothing is printed here.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use election_core::elector::{Election, Explanation, IdentityLife, RankedCandidate, Reason, Rules, Standing};
+use election_core::elector::StrategySource;
+use election_core::{IdentityLease, Item, LeaderLease, LeaseKey, LeaseState, Mono, Strategy, Versions, Wall, wire};
+use k8s_openapi::api::coordination::v1::Lease;
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
+use k8s_openapi::jiff::Timestamp;
+
+use crate::moment::Moment;
+use crate::view::{
+    API_VERSION, CandidateStatus, Condition, LeaseStatus, Observed, Statement, StrategyView, VersionPair,
+};
+use crate::words::since;
+
+/// A leader lease with what its object says beside the record.
+#[derive(Debug)]
+struct Leader {
+    lease: LeaderLease,
+    created: Option<Wall>,
+    /// The last write, whoever made it, as the server has noted it.
+    written: Option<Wall>,
+}
+
+impl Leader {
+    /// The last sign that something moved: a renewal, or for a lease that is only offered the write of the offer.
+    fn last_life(&self) -> Option<Wall> {
+        self.lease.record.renew_time.or(self.written)
+    }
+}
+
+/// Leases that were read at one moment, and who offers itself for which.
+#[derive(Debug)]
+pub struct Survey {
+    moment: Moment,
+    rules: Rules,
+    leaders: BTreeMap<LeaseKey, Leader>,
+    identities: BTreeMap<LeaseKey, Arc<IdentityLease>>,
+    offers: BTreeMap<LeaseKey, Vec<Arc<IdentityLease>>>,
+}
+
+impl Survey {
+    /// Sorts the Leases. `strategy` is that of leases that ask for none.
+    #[must_use]
+    pub fn new<'a>(leases: impl IntoIterator<Item = &'a Lease>, moment: Moment, strategy: Strategy) -> Self {
+        let rules = Rules { strategy, ..Rules::default() };
+        let mut survey =
+            Self { moment, rules, leaders: BTreeMap::new(), identities: BTreeMap::new(), offers: BTreeMap::new() };
+        for lease in leases {
+            match wire::read(lease) {
+                Some(Item::Identity(identity)) => survey.add(identity),
+                Some(Item::Leader(leader)) => {
+                    let meta = &lease.metadata;
+                    let writes = meta.managed_fields.iter().flatten().filter_map(|entry| entry.time.as_ref());
+                    let (created, written) = (meta.creation_timestamp.as_ref().map(wall), writes.map(wall).max());
+                    survey.leaders.insert(leader.key.clone(), Leader { lease: leader, created, written });
+                }
+                None => {}
+            }
+        }
+        survey
+    }
+
+    fn add(&mut self, identity: IdentityLease) {
+        let identity = Arc::new(identity);
+        for lease in &identity.leads {
+            self.offers.entry(lease.clone()).or_default().push(identity.clone());
+        }
+        self.identities.insert(identity.key.clone(), identity);
+    }
+
+    /// The coordinated leases: somebody offers itself for them, or an elector has granted them.
+    #[must_use]
+    pub fn coordinated(&self) -> Vec<LeaseStatus> {
+        let granted = self.leaders.iter().filter(|(_, leader)| leader.lease.record.elected).map(|(key, _)| key);
+        let mut keys: Vec<_> = granted.chain(self.offers.keys()).collect();
+        keys.sort();
+        keys.dedup();
+        keys.into_iter().map(|key| self.status(key)).collect()
+    }
+
+    /// One lease, coordinated or not; `None` when nobody knows it.
+    #[must_use]
+    pub fn one(&self, key: &LeaseKey) -> Option<LeaseStatus> {
+        (self.leaders.contains_key(key) || self.offers.contains_key(key)).then(|| self.status(key))
+    }
+
+    /// What a candidate offers itself for, if there is an identity lease of that name.
+    #[must_use]
+    pub fn identity(&self, key: &LeaseKey) -> Option<&[LeaseKey]> {
+        self.identities.get(key).map(|identity| identity.leads.as_slice())
+    }
+
+    /// What is wrong with offers, so that they do not count.
+    #[must_use]
+    pub fn warnings(&self) -> Vec<String> {
+        let refused = self.identities.values().flat_map(|identity| {
+            identity.refused.iter().map(|refusal| format!("identity lease {}: {refusal}", identity.key))
+        });
+        let strategies = self.leaders.values().filter_map(|leader| match &leader.lease.strategy {
+            Some(Err(text)) => Some(format!("lease {} asks for {text:?}, which is no strategy", leader.lease.key)),
+            _ => None,
+        });
+        refused.chain(strategies).collect()
+    }
+
+    fn status(&self, key: &LeaseKey) -> LeaseStatus {
+        let explanation = self.explain(key);
+        let created = self.leaders.get(key).and_then(|leader| leader.created);
+        let leader = self.leaders.get(key).map(|leader| &leader.lease);
+        let record = leader.map(|leader| &leader.record);
+        let candidates: Vec<_> = explanation.candidates.iter().map(|ranked| self.candidate(key, ranked)).collect();
+        let holder = explanation.holder.as_ref().map(ToString::to_string);
+        let of_holder = candidates.iter().find(|candidate| Some(&candidate.identity) == holder.as_ref());
+        let in_term = leader.filter(|leader| leader.record.incarnation.is_some());
+        let expires = self.moment.now.and(explanation.expires_in);
+        LeaseStatus {
+            api_version: API_VERSION,
+            kind: "LeaseStatus",
+            namespace: key.namespace().to_owned(),
+            name: key.name().to_owned(),
+            state: explanation.state.map_or("Missing", LeaseState::as_str).to_owned(),
+            conditions: conditions(&explanation, leader),
+            versions: of_holder.and_then(|candidate| candidate.versions.clone()),
+            holder,
+            preferred_holder: record.and_then(|record| record.preferred_holder.as_ref()).map(ToString::to_string),
+            term: record.map(|record| record.transitions),
+            fencing_token_at_most: in_term.map(|leader| leader.revision.to_string()),
+            acquire_time: record.and_then(|record| record.acquire_time).map(rfc3339),
+            renew_time: record.and_then(|record| record.renew_time).map(rfc3339),
+            renewed_seconds_ago: record.and_then(|record| self.seconds_since(record.renew_time)),
+            expires_in_seconds: expires.map(|left| left.as_secs()),
+            lease_duration_seconds: record.and_then(|record| record.duration).map(|duration| duration.get()),
+            strategy: StrategyView {
+                name: explanation.step.strategy.strategy().as_str(),
+                from_lease: matches!(explanation.step.strategy, StrategySource::Lease(_)),
+            },
+            decision: Statement {
+                code: explanation.step.decision.code(),
+                message: explanation.step.decision.to_string(),
+            },
+            reason: Statement { code: explanation.step.reason.code(), message: explanation.step.reason.to_string() },
+            candidates,
+            creation_timestamp: created.map(rfc3339),
+            age_seconds: self.seconds_since(created),
+            resource_version: leader.map(|leader| leader.revision.to_string()),
+            observed: Observed { time: self.moment.now.map(rfc3339), source: self.moment.source },
+        }
+    }
+
+    /// What the election says about a lease, when it is told that everything was seen when it happened.
+    fn explain(&self, key: &LeaseKey) -> Explanation {
+        let long_ago = NOW.before(LONG);
+        let mut election = Election::new(key.clone(), self.rules, long_ago);
+        election.observe_occupied(self.identities.contains_key(key));
+        for identity in self.offers.get(key).into_iter().flatten() {
+            let seen = NOW.before(self.since(identity.renew_time));
+            election.observe_candidate_life(identity.clone(), IdentityLife::first(seen, identity));
+        }
+        match self.leaders.get(key) {
+            Some(leader) => {
+                election.observe_lease(NOW.before(self.since(leader.last_life())), leader.lease.clone());
+                if leader.lease.state() == LeaseState::Fresh {
+                    self.let_it_settle(&mut election);
+                }
+            }
+            None => self.let_it_settle(&mut election),
+        }
+        election.explain(NOW)
+    }
+
+    /// A plugin that is asked once would else always find a settle window that has just begun.
+    fn let_it_settle(&self, election: &mut Election) {
+        // The step says that it waits for the window; nobody carries anything out here.
+        let _ = election.step(NOW.before(self.rules.timing.settle_window));
+    }
+
+    fn candidate(&self, key: &LeaseKey, ranked: &RankedCandidate) -> CandidateStatus {
+        let own = LeaseKey::new(key.namespace(), ranked.identity.as_str());
+        let renewed = self.identities.get(&own).and_then(|identity| identity.renew_time);
+        let mut message = ranked.standing.to_string();
+        if let Some(refusal) = &ranked.refusal {
+            message = format!("{message}: {refusal}");
+        }
+        CandidateStatus {
+            identity: ranked.identity.to_string(),
+            versions: ranked.versions.as_ref().map(pair),
+            live: !matches!(ranked.standing, Standing::NotLive { .. } | Standing::Refused),
+            standing: Statement { code: ranked.standing.code(), message },
+            hand_written: ranked.silent.is_none(),
+            renew_time: renewed.map(rfc3339),
+            renewed_seconds_ago: self.seconds_since(renewed),
+        }
+    }
+
+    /// How long ago that was; what is not known counts as now, so that nothing is said to be dead without a reason.
+    fn since(&self, then: Option<Wall>) -> Duration {
+        self.moment.now.zip(then).map_or(Duration::ZERO, |(now, then)| since(now, then)).min(LONG)
+    }
+
+    fn seconds_since(&self, then: Option<Wall>) -> Option<u64> {
+        Some(since(self.moment.now?, then?).as_secs())
+    }
+}
+
+/// The moment of the read on the election's own clock, which has any origin.
+const NOW: Mono = Mono::from_nanos(u64::MAX / 2);
+/// Longer than anything is remembered.
+const LONG: Duration = Duration::from_secs(100 * 365 * 86_400);
+
+fn conditions(explanation: &Explanation, leader: Option<&LeaderLease>) -> Vec<Condition> {
+    let mut conditions = Vec::new();
+    let held = leader.filter(|leader| leader.state() == LeaseState::Held);
+    if explanation.expires_in.is_some_and(|left| left.is_zero()) {
+        conditions.push(Condition::Expired);
+    } else if let Some(leader) = held {
+        if leader.record.end_of_term {
+            conditions.push(Condition::Ending);
+        } else if leader.record.preferred_holder.is_some() {
+            conditions.push(Condition::Nominated);
+        }
+        if matches!(explanation.step.reason, Reason::OrdinaryHolder { .. }) {
+            conditions.push(Condition::OrdinaryHolder);
+        }
+    }
+    match explanation.step.reason {
+        Reason::NoElectableCandidate { .. } => conditions.push(Condition::NoElectableCandidate),
+        Reason::NotAccepted { .. } | Reason::StillBest { .. } | Reason::HandWrittenOffer { .. } => {
+            conditions.push(Condition::Unanswered);
+        }
+        _ => {}
+    }
+    conditions
+}
+
+fn pair(versions: &Versions) -> VersionPair {
+    VersionPair { emulation: versions.emulation.to_string(), binary: versions.binary.to_string() }
+}
+
+fn wall(time: &Time) -> Wall {
+    Wall::from_micros(time.0.as_microsecond())
+}
+
+fn rfc3339(wall: Wall) -> String {
+    Timestamp::from_microsecond(wall.as_micros()).map(|time| time.to_string()).unwrap_or_default()
+}

@@ -1,0 +1,117 @@
+//! The table: columns as kubectl has them, three spaces apart, AGE last.
+//!
+//! A table can be continued: `--watch` prints further rows under the same columns.
+
+use std::io::{self, Write};
+use std::time::Duration;
+
+use crate::view::LeaseStatus;
+use crate::words::age;
+
+/// What a table shows.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Shape {
+    /// With the namespace as first column.
+    pub namespace: bool,
+    /// With the columns of `-o wide`.
+    pub wide: bool,
+    /// With a line of column names.
+    pub headers: bool,
+}
+
+/// A table that remembers how wide its columns have become.
+#[derive(Debug)]
+pub struct Table {
+    shape: Shape,
+    widths: Vec<usize>,
+    begun: bool,
+}
+
+const NONE: &str = "<none>";
+const UNKNOWN: &str = "<unknown>";
+const GAP: usize = 3;
+
+impl Table {
+    /// An empty table.
+    #[must_use]
+    pub const fn new(shape: Shape) -> Self {
+        Self { shape, widths: Vec::new(), begun: false }
+    }
+
+    /// Prints rows, under the column names if these are the first.
+    ///
+    /// # Errors
+    /// When `out` cannot be written.
+    pub fn print(&mut self, out: &mut impl Write, statuses: &[LeaseStatus]) -> io::Result<()> {
+        let rows: Vec<Vec<String>> = statuses.iter().map(|status| self.row(status)).collect();
+        let headers = (self.shape.headers && !self.begun).then(|| self.headers());
+        self.begun = true;
+        let lines: Vec<Vec<String>> = headers.into_iter().chain(rows).collect();
+        self.widen(&lines);
+        lines.iter().try_for_each(|cells| self.line(out, cells))
+    }
+
+    fn headers(&self) -> Vec<String> {
+        let namespace = self.shape.namespace.then_some("NAMESPACE");
+        let usual = ["NAME", "STATE", "HOLDER", "VERSION", "TERM", "RENEWED", "CANDIDATES"];
+        let wide = if self.shape.wide { &["PREFERRED", "TOKEN", "STRATEGY", "REASON"][..] } else { &[] };
+        let all = namespace.into_iter().chain(usual).chain(wide.iter().copied()).chain(["AGE"]);
+        all.map(str::to_owned).collect()
+    }
+
+    fn row(&self, status: &LeaseStatus) -> Vec<String> {
+        let (live, all) = status.counts();
+        let version = match (&status.holder, &status.versions) {
+            (None, _) => NONE.to_owned(),
+            (Some(_), None) => UNKNOWN.to_owned(),
+            (Some(_), Some(pair)) => format!("{}/{}", pair.emulation, pair.binary),
+        };
+        let renewed = match (&status.renew_time, status.renewed_seconds_ago) {
+            (None, _) => NONE.to_owned(),
+            (Some(_), None) => UNKNOWN.to_owned(),
+            (Some(_), Some(seconds)) => seconds_in_words(seconds),
+        };
+        let mut cells = Vec::new();
+        cells.extend(self.shape.namespace.then(|| status.namespace.clone()));
+        cells.extend([
+            status.name.clone(),
+            status.state_words(),
+            status.holder.clone().unwrap_or_else(|| NONE.to_owned()),
+            version,
+            status.term.map_or_else(|| NONE.to_owned(), |term| term.to_string()),
+            renewed,
+            format!("{live}/{all}"),
+        ]);
+        if self.shape.wide {
+            cells.extend([
+                status.preferred_holder.clone().unwrap_or_else(|| NONE.to_owned()),
+                status.fencing_token_at_most.as_ref().map_or_else(|| NONE.to_owned(), |token| format!("<={token}")),
+                status.strategy.name.to_owned(),
+                status.reason.code.to_owned(),
+            ]);
+        }
+        cells.push(status.age_seconds.map_or_else(|| UNKNOWN.to_owned(), seconds_in_words));
+        cells
+    }
+
+    fn widen(&mut self, lines: &[Vec<String>]) {
+        for cells in lines {
+            self.widths.resize(cells.len(), 0);
+            for (width, cell) in self.widths.iter_mut().zip(cells) {
+                *width = (*width).max(cell.chars().count());
+            }
+        }
+    }
+
+    fn line(&self, out: &mut impl Write, cells: &[String]) -> io::Result<()> {
+        let Some((last, rest)) = cells.split_last() else { return Ok(()) };
+        for (cell, width) in rest.iter().zip(&self.widths) {
+            write!(out, "{cell:width$}", width = width + GAP)?;
+        }
+        writeln!(out, "{last}")
+    }
+}
+
+pub(crate) fn seconds_in_words(seconds: u64) -> String {
+    age(Duration::from_secs(seconds))
+}

@@ -1,0 +1,147 @@
+//! Leases at one moment: 2026-05-01T12:00:00Z by the server's time.
+
+use election_core::{Strategy, Wall};
+use k8s_openapi::api::coordination::v1::Lease;
+use k8s_openapi::jiff::{SignedDuration, Timestamp};
+use kubectl_leases::moment::{Moment, TimeSource};
+use kubectl_leases::survey::Survey;
+use serde_json::{Value, json};
+
+const NOW: &str = "2026-05-01T12:00:00Z";
+
+fn ago(seconds: i64) -> String {
+    let now: Timestamp = NOW.parse().unwrap();
+    format!("{:.6}", now - SignedDuration::from_secs(seconds))
+}
+
+pub(crate) fn moment() -> Moment {
+    let now: Timestamp = NOW.parse().unwrap();
+    Moment { now: Some(Wall::from_micros(now.as_microsecond())), source: TimeSource::ServerDate }
+}
+
+pub(crate) fn survey(leases: &[Lease]) -> Survey {
+    Survey::new(leases, moment(), Strategy::default())
+}
+
+fn lease(key: &str, version: u32, annotations: Value, spec: Value) -> Lease {
+    let (namespace, name) = key.split_once('/').unwrap();
+    serde_json::from_value(json!({
+        "metadata": {
+            "namespace": namespace,
+            "name": name,
+            "uid": format!("uid-of-{name}"),
+            "resourceVersion": version.to_string(),
+            "creationTimestamp": "2026-05-01T09:00:00Z",
+            "annotations": annotations,
+        },
+        "spec": spec,
+    }))
+    .unwrap()
+}
+
+/// A candidate that is a process, renewed so many seconds ago.
+pub(crate) fn candidate(key: &str, leads: &str, emulation: &str, binary: &str, renewed: i64) -> Lease {
+    let annotations = json!({
+        "coordination.k8s.io/can-lead-leases": leads,
+        "coordination.k8s.io/binary-version": binary,
+        "coordination.k8s.io/compatibility-version": emulation,
+        "coordinated-election.io/incarnation": "1",
+    });
+    let name = key.split_once('/').unwrap().1;
+    let spec = json!({"holderIdentity": name, "leaseDurationSeconds": 180, "renewTime": ago(renewed)});
+    lease(key, 100, annotations, spec)
+}
+
+/// A candidate that somebody wrote by hand.
+pub(crate) fn hand_written(key: &str, leads: &str, version: &str) -> Lease {
+    let annotations = json!({
+        "coordination.k8s.io/can-lead-leases": leads,
+        "coordination.k8s.io/binary-version": version,
+        "coordination.k8s.io/compatibility-version": version,
+    });
+    lease(key, 101, annotations, json!({"holderIdentity": key.split_once('/').unwrap().1}))
+}
+
+fn elected(more: Value) -> Value {
+    let mut annotations = json!({"coordination.k8s.io/elected-by": "leader-election-controller"});
+    annotations.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
+    annotations
+}
+
+/// A leader lease, held and renewed so many seconds ago.
+pub(crate) fn held(key: &str, holder: &str, renewed: i64, more: Value) -> Lease {
+    let mut annotations = elected(json!({"coordinated-election.io/incarnation": "1"}));
+    annotations.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
+    let spec = json!({
+        "holderIdentity": holder,
+        "leaseDurationSeconds": 15,
+        "leaseTransitions": 3,
+        "acquireTime": ago(900),
+        "renewTime": ago(renewed),
+    });
+    lease(key, 4711, annotations, spec)
+}
+
+/// A leader lease without holder, last written so many seconds ago by a release.
+pub(crate) fn released(key: &str, ago_seconds: i64) -> Lease {
+    let spec = json!({"leaseDurationSeconds": 15, "leaseTransitions": 7, "renewTime": ago(ago_seconds)});
+    lease(key, 4712, elected(json!({})), spec)
+}
+
+/// A leader lease that nobody ever held.
+pub(crate) fn fresh(key: &str) -> Lease {
+    lease(key, 4713, elected(json!({})), json!({"leaseDurationSeconds": 15, "leaseTransitions": 0}))
+}
+
+/// A leader lease whose holder was removed by a client-go process that came back late.
+pub(crate) fn blanked(key: &str, renewed: i64) -> Lease {
+    let mut lease = held(key, "", renewed, json!({}));
+    lease.spec.as_mut().unwrap().holder_identity = Some(String::new());
+    lease
+}
+
+/// A leader lease that is offered, since so many seconds.
+pub(crate) fn offered(key: &str, to: &str, since: i64) -> Lease {
+    let spec = json!({"holderIdentity": to, "leaseDurationSeconds": 15, "leaseTransitions": 0});
+    let mut lease = lease(key, 4714, elected(json!({})), spec);
+    let written = json!([{"manager": "election-controller", "operation": "Update", "time": ago(since)}]);
+    lease.metadata.managed_fields = Some(serde_json::from_value(written).unwrap());
+    lease
+}
+
+/// A lease of an ordinary client, as client-go writes it.
+pub(crate) fn ordinary(key: &str, holder: &str, renewed: i64) -> Lease {
+    let mut lease = held(key, holder, renewed, json!({}));
+    lease.metadata.annotations = None;
+    lease
+}
+
+/// One lease with every kind of candidate.
+pub(crate) fn sample() -> Vec<Lease> {
+    let leads = "kube-system/sample-controller";
+    vec![
+        held("kube-system/sample-controller", "bravo", 4, json!({})),
+        candidate("kube-system/alpha", leads, "1.30", "1.30", 12),
+        candidate("kube-system/bravo", leads, "1.29", "1.30", 20),
+        candidate("kube-system/charlie", leads, "1.29", "1.29", 400),
+        candidate("kube-system/delta", leads, "latest", "1.29", 8),
+        hand_written("kube-system/echo", leads, "1.28"),
+    ]
+}
+
+/// A cluster with something of everything.
+pub(crate) fn cluster() -> Vec<Lease> {
+    let mut leases = sample();
+    leases.extend([
+        candidate("default/new", "default/demo", "1.29", "1.29", 3),
+        candidate("default/old", "default/demo", "1.30", "1.30", 3),
+        held("default/demo", "old", 2, json!({"coordinated-election.io/preferred-holder": "new"})),
+        hand_written("default/paper", "default/paperwork", "1.29"),
+        offered("default/paperwork", "paper", 90),
+        released("default/nobody-wants-it", 60),
+        ordinary("default/ordinary", "somebody", 5),
+        held("kube-node-lease/node-1", "node-1", 5, json!({})),
+    ]);
+    leases.last_mut().unwrap().metadata.annotations = None;
+    leases
+}

@@ -1,0 +1,260 @@
+//! GET and LIST, and what `resourceVersion` means for them.
+
+use super::query::Query;
+use super::selector::Selector;
+use super::target::Resource;
+use super::write::key_of;
+use crate::failure::{Cause, Failure};
+use crate::plane::Plane;
+use crate::store::{Key, Stored};
+use base64::Engine as _;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use serde_json::{Value, json};
+use std::collections::BTreeMap;
+use std::ops::Bound;
+use std::sync::Arc;
+use std::time::Duration;
+
+/// How long a read waits for a version that does not exist yet.
+const PATIENCE: Duration = Duration::from_secs(3);
+
+/// One page of a list.
+#[derive(Debug)]
+pub(crate) struct Page {
+    pub(crate) objects: Vec<Arc<Stored>>,
+    pub(crate) metadata: Value,
+}
+
+/// Which version a list shows.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Version {
+    Newest,
+    NotOlderThan(u64),
+    Exact(u64),
+}
+
+/// A list goes on here: at this revision, after this key.
+#[derive(Debug)]
+struct Continuation {
+    revision: Option<u64>,
+    after: Key,
+}
+
+/// GET of one object.
+pub(crate) async fn get(plane: &Plane, resource: &Resource, query: &Query) -> Result<Arc<Stored>, Failure> {
+    if let Some(revision) = revision(query)? {
+        wait_for(plane, revision).await?;
+    }
+    let key = key_of(resource);
+    let found = plane
+        .store
+        .read(|state| state.get(&resource.kind.table, &key).cloned());
+    found.ok_or_else(|| Failure::not_found(resource.kind.subject(&key.name)))
+}
+
+/// LIST of a collection.
+pub(crate) async fn list(
+    plane: &Plane,
+    resource: &Resource,
+    query: &Query,
+    selector: &Selector,
+) -> Result<Page, Failure> {
+    let limit = usize::try_from(query.number("limit")?.unwrap_or(0)).unwrap_or(0);
+    let (version, after) = match query.get("continue") {
+        Some(token) => {
+            let goes_on = Continuation::parse(token, query)?;
+            (
+                goes_on.revision.map_or(Version::Newest, Version::Exact),
+                Some(goes_on.after),
+            )
+        }
+        None => (version(query)?, None),
+    };
+    if query.flag("sendInitialEvents") {
+        let cause = Cause::forbidden("sendInitialEvents", "sendInitialEvents is forbidden for list");
+        return Err(Failure::invalid_options("ListOptions", &cause));
+    }
+    // Version 0 means "whatever is at hand", and a real server's cache then gives everything at once.
+    let limit = if query.get("resourceVersion") == Some("0") {
+        0
+    } else {
+        limit
+    };
+    if let Version::NotOlderThan(revision) | Version::Exact(revision) = version {
+        wait_for(plane, revision).await?;
+    }
+    let (revision, all) = snapshot(plane, resource, version, after.as_ref())?;
+    Ok(page(resource, selector, revision, &all, after, limit))
+}
+
+type Objects = BTreeMap<Key, Arc<Stored>>;
+
+fn snapshot(
+    plane: &Plane,
+    resource: &Resource,
+    version: Version,
+    after: Option<&Key>,
+) -> Result<(u64, Objects), Failure> {
+    plane.store.read(|state| {
+        let table = state.table(&resource.kind.table);
+        match version {
+            Version::Newest | Version::NotOlderThan(_) => {
+                let within = table
+                    .into_iter()
+                    .flat_map(|table| table.within(resource.namespace.as_deref()));
+                let objects = within
+                    .map(|object| (object.key.clone(), Arc::clone(object)))
+                    .collect();
+                Ok((state.revision(), objects))
+            }
+            Version::Exact(revision) => {
+                let rewound = table.map_or(Some(Objects::new()), |table| {
+                    table.history.rewind(&table.objects, revision)
+                });
+                let mut objects = rewound.ok_or_else(|| expired(after))?;
+                objects.retain(|key, _| {
+                    resource
+                        .namespace
+                        .as_ref()
+                        .is_none_or(|wanted| key.namespace == *wanted)
+                });
+                Ok((revision, objects))
+            }
+        }
+    })
+}
+
+/// An old snapshot is gone. A list that was under way gets a token to go on with, at the price of consistency.
+fn expired(after: Option<&Key>) -> Failure {
+    match after {
+        Some(after) => {
+            let token = Continuation {
+                revision: None,
+                after: after.clone(),
+            }
+            .token();
+            let message = "The provided continue parameter is too old to display a consistent list result. You can \
+                           start a new list without the continue parameter, or use the continue token in this \
+                           response to retrieve the remainder of the results.";
+            Failure::expired(message, Some(token))
+        }
+        None => Failure::expired("The resourceVersion for the provided list is too old.", None),
+    }
+}
+
+fn page(
+    resource: &Resource,
+    selector: &Selector,
+    revision: u64,
+    all: &Objects,
+    after: Option<Key>,
+    limit: usize,
+) -> Page {
+    let kind = &resource.kind;
+    let start = after.map_or(Bound::Unbounded, Bound::Excluded);
+    let mut rest = all.range((start, Bound::Unbounded)).map(|(_, object)| object);
+    let mut selected = rest.by_ref().filter(|object| selector.matches(kind, object));
+    let objects: Vec<_> = match limit {
+        0 => selected.by_ref().cloned().collect(),
+        limit => selected.by_ref().take(limit).cloned().collect(),
+    };
+    let more = selected.next().is_some();
+    let remaining = if more { 1 + rest.count() } else { 0 };
+    let mut metadata = json!({"resourceVersion": revision.to_string()});
+    if kind.custom {
+        metadata["continue"] = "".into();
+    }
+    if let Some(last) = objects.last().filter(|_| more) {
+        let goes_on = Continuation {
+            revision: Some(revision),
+            after: last.key.clone(),
+        };
+        metadata["continue"] = goes_on.token().into();
+        if selector.is_empty() {
+            metadata["remainingItemCount"] = remaining.into();
+        }
+    }
+    Page { objects, metadata }
+}
+
+impl Continuation {
+    fn token(&self) -> String {
+        let revision = self
+            .revision
+            .map_or(-1, |revision| i64::try_from(revision).unwrap_or(i64::MAX));
+        let start = format!("{}/{}", self.after.namespace, self.after.name);
+        URL_SAFE_NO_PAD.encode(json!({"v": "meta.k8s.io/v1", "rv": revision, "start": start}).to_string())
+    }
+
+    fn parse(token: &str, query: &Query) -> Result<Self, Failure> {
+        if query.get("resourceVersion").is_some_and(|version| version != "0") {
+            return Err(Failure::bad_request(
+                "specifying resource version is not allowed when using continue",
+            ));
+        }
+        let decoded = URL_SAFE_NO_PAD.decode(token).ok();
+        let json: Option<Value> = decoded.and_then(|bytes| serde_json::from_slice(&bytes).ok());
+        let parsed = json.and_then(|json| {
+            let revision = u64::try_from(json["rv"].as_i64()?).ok();
+            let (namespace, name) = json["start"].as_str()?.split_once('/')?;
+            Some(Self {
+                revision,
+                after: Key::new(namespace, name),
+            })
+        });
+        parsed.ok_or_else(|| Failure::bad_request("continue key is not valid"))
+    }
+}
+
+/// The version that a read names, if it names one.
+pub(crate) fn revision(query: &Query) -> Result<Option<u64>, Failure> {
+    let Some(text) = query.get("resourceVersion") else {
+        return Ok(None);
+    };
+    let revision = text.parse().map_err(|_| {
+        Failure::bad_request(format!(
+            "resourceVersion: Invalid value: {text:?}: it must be a decimal number"
+        ))
+    })?;
+    Ok(Some(revision))
+}
+
+fn version(query: &Query) -> Result<Version, Failure> {
+    let revision = revision(query)?;
+    let invalid = |cause: Cause| Err(Failure::invalid_options("ListOptions", &cause));
+    let field = "resourceVersionMatch";
+    match (query.get(field), revision) {
+        (None, None | Some(0)) => Ok(Version::Newest),
+        (None | Some("NotOlderThan"), Some(revision)) => Ok(Version::NotOlderThan(revision)),
+        (Some("Exact"), Some(0)) => invalid(Cause::forbidden(
+            field,
+            "resourceVersionMatch \"Exact\" is forbidden for resourceVersion \"0\"",
+        )),
+        (Some("Exact"), Some(revision)) => Ok(Version::Exact(revision)),
+        (Some("Exact" | "NotOlderThan"), None) => invalid(Cause::forbidden(
+            field,
+            "resourceVersionMatch is forbidden unless resourceVersion is provided",
+        )),
+        (Some(other), _) => {
+            let supported = ["\"\"", "\"Exact\"", "\"NotOlderThan\""].map(str::to_owned);
+            invalid(Cause::not_supported(field, &other.into(), &supported))
+        }
+    }
+}
+
+/// Waits until the store has reached a revision, as long as a real server would.
+async fn wait_for(plane: &Plane, revision: u64) -> Result<(), Failure> {
+    let reached = || plane.store.read(|state| state.revision()) >= revision;
+    if reached() {
+        return Ok(());
+    }
+    let mut changes = plane.store.subscribe_all();
+    let waiting = changes.wait_for(|_| reached());
+    match tokio::time::timeout(PATIENCE, waiting).await {
+        Ok(Ok(_)) => Ok(()),
+        _ => Err(Failure::version_too_large(
+            revision,
+            plane.store.read(|state| state.revision()),
+        )),
+    }
+}

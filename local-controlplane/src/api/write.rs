@@ -1,0 +1,446 @@
+//! Creating and updating: the one path that every object of every kind takes into the store.
+//!
+//! All decisions are made under the store's lock, from the very version that is then replaced.
+
+use super::definitions;
+use super::incoming::{self, Origin, Parsed};
+use super::query::WriteOptions;
+use super::target::Resource;
+use crate::failure::{Cause, Failure};
+use crate::kinds::{self, Kind, namespaces_table};
+use crate::plane::Plane;
+use crate::schema;
+use crate::store::{Key, Stored, Writer};
+use crate::world;
+use http::StatusCode;
+use serde_json::{Value, json};
+use std::sync::Arc;
+
+/// What a write leaves behind for its answer.
+#[derive(Debug)]
+pub(crate) struct Written {
+    pub(crate) code: StatusCode,
+    pub(crate) object: Shown,
+    pub(crate) warnings: Vec<String>,
+}
+
+/// An object to show: as it is stored, or (in a dry run) as it would be.
+#[derive(Debug)]
+pub(crate) enum Shown {
+    Stored(Arc<Stored>),
+    Loose(Value),
+}
+
+impl Written {
+    fn new(code: StatusCode, object: Shown) -> Self {
+        Self {
+            code,
+            object,
+            warnings: Vec::new(),
+        }
+    }
+
+    pub(crate) fn with_warnings(mut self, warnings: Vec<String>) -> Self {
+        self.warnings = warnings;
+        self
+    }
+}
+
+/// POST.
+pub(crate) fn create(
+    plane: &Plane,
+    resource: &Resource,
+    body: Parsed,
+    options: WriteOptions,
+) -> Result<Written, Failure> {
+    let Parsed {
+        value: mut object,
+        duplicates,
+    } = body;
+    incoming::check_envelope(resource, &mut object)?;
+    let warnings = incoming::decode(
+        &resource.kind,
+        &mut object,
+        &duplicates,
+        options.validation,
+        Origin::Body,
+    )?;
+    if object["metadata"]["resourceVersion"]
+        .as_str()
+        .is_some_and(|version| !version.is_empty())
+    {
+        return Err(Failure::internal(
+            "resourceVersion should not be set on objects to be created",
+        ));
+    }
+    let written = plane
+        .store
+        .write(|writer| insert(plane, writer, resource, object, options.dry_run))?;
+    Ok(written.with_warnings(warnings))
+}
+
+/// PUT.
+pub(crate) fn update(
+    plane: &Plane,
+    resource: &Resource,
+    body: Parsed,
+    options: WriteOptions,
+) -> Result<Written, Failure> {
+    let Parsed {
+        value: mut object,
+        duplicates,
+    } = body;
+    let kind = &resource.kind;
+    incoming::check_envelope(resource, &mut object)?;
+    let name = resource.name.as_deref().unwrap_or_default();
+    match object["metadata"]["name"].as_str() {
+        Some(given) if given == name => {}
+        None | Some("") => return Err(Failure::bad_request("name must be provided")),
+        Some(given) => {
+            let message =
+                format!("the name of the object ({given}) does not match the name on the URL ({name})");
+            return Err(Failure::bad_request(message));
+        }
+    }
+    let warnings = incoming::decode(kind, &mut object, &duplicates, options.validation, Origin::Body)?;
+    let written = plane.store.write(|writer| {
+        let key = key_of(resource);
+        let Some(stored) = writer.get(&kind.table, &key).cloned() else {
+            return insert_by_update(plane, writer, resource, object, options.dry_run);
+        };
+        check_precondition(kind, &object, &stored)?;
+        replace(plane, writer, resource, &stored, object, options.dry_run)
+    })?;
+    Ok(written.with_warnings(warnings))
+}
+
+/// A PUT of a missing object: some kinds create it, unless the body says that it means one that was there before.
+fn insert_by_update(
+    plane: &Plane,
+    writer: &mut Writer<'_>,
+    resource: &Resource,
+    mut object: Value,
+    dry_run: bool,
+) -> Result<Written, Failure> {
+    let (kind, name) = (&resource.kind, resource.name.as_deref().unwrap_or_default());
+    if !kind.rules.create_on_update || resource.subresource.is_some() {
+        return Err(Failure::not_found(kind.subject(name)));
+    }
+    if let Some(uid) = object["metadata"]["uid"].as_str().filter(|uid| !uid.is_empty()) {
+        let why = format!("Precondition failed: UID in precondition: {uid}, UID in object meta: ");
+        return Err(Failure::conflict(kind.subject(name), why));
+    }
+    if let Some(metadata) = object["metadata"].as_object_mut() {
+        metadata.remove("resourceVersion");
+    }
+    insert(plane, writer, resource, object, dry_run)
+}
+
+/// Whether a PUT was made from the stored version.
+fn check_precondition(kind: &Kind, object: &Value, stored: &Stored) -> Result<(), Failure> {
+    let subject = kind.subject(&stored.key.name);
+    let metadata = &object["metadata"];
+    if let Some(uid) = metadata["uid"]
+        .as_str()
+        .filter(|uid| !uid.is_empty() && *uid != stored.uid)
+    {
+        let why = format!(
+            "Precondition failed: UID in precondition: {uid}, UID in object meta: {}",
+            stored.uid
+        );
+        return Err(Failure::conflict(subject, why));
+    }
+    match metadata["resourceVersion"].as_str() {
+        None | Some("" | "0") if kind.rules.unconditional_update => Ok(()),
+        None | Some("" | "0") => {
+            let version = metadata["resourceVersion"].as_str().unwrap_or_default();
+            let cause = Cause::invalid(
+                "metadata.resourceVersion",
+                &version.into(),
+                "must be specified for an update",
+            );
+            Err(Failure::invalid(subject, &[cause]))
+        }
+        Some(version) => match version.parse::<u64>() {
+            Err(_) => Err(Failure::internal(format!("invalid resource version {version:?}"))),
+            Ok(version) if version != stored.revision => Err(Failure::modified(subject)),
+            Ok(_) => Ok(()),
+        },
+    }
+}
+
+/// Puts a new object into the store.
+fn insert(
+    plane: &Plane,
+    writer: &mut Writer<'_>,
+    resource: &Resource,
+    mut object: Value,
+    dry_run: bool,
+) -> Result<Written, Failure> {
+    let kind = &resource.kind;
+    name_it(plane, writer, resource, &mut object);
+    let key = Key::new(
+        resource.namespace.as_deref().unwrap_or_default(),
+        object["metadata"]["name"].as_str().unwrap_or_default(),
+    );
+    if !key.name.is_empty() {
+        check_namespace(writer, kind, &key)?;
+        if let Some(existing) = writer.get(&kind.table, &key) {
+            let being_deleted = existing.value()["metadata"]["deletionTimestamp"].is_string();
+            return Err(Failure::already_exists(kind.subject(&key.name), being_deleted));
+        }
+    }
+    stamp_new(plane, kind, &mut object);
+    complete(kind, &mut object, None);
+    check(kind, &object, None)?;
+    if dry_run {
+        return Ok(Written::new(StatusCode::CREATED, Shown::Loose(object)));
+    }
+    let stored = writer.put(&kind.table, key, kind.to_stored(object));
+    definitions::changed(plane, writer, kind, &stored);
+    Ok(Written::new(StatusCode::CREATED, Shown::Stored(stored)))
+}
+
+/// Draws a name from `generateName`.
+fn name_it(plane: &Plane, writer: &Writer<'_>, resource: &Resource, object: &mut Value) {
+    let metadata = &mut object["metadata"];
+    if metadata["name"].as_str().is_some_and(|name| !name.is_empty()) {
+        return;
+    }
+    let Some(prefix) = metadata["generateName"]
+        .as_str()
+        .filter(|prefix| !prefix.is_empty())
+        .map(str::to_owned)
+    else {
+        return;
+    };
+    let namespace = resource.namespace.as_deref().unwrap_or_default();
+    let name =
+        std::iter::repeat_with(|| format!("{prefix}{}", plane.identities.name_suffix())).find(|name| {
+            writer
+                .get(&resource.kind.table, &Key::new(namespace, name))
+                .is_none()
+        });
+    metadata["name"] = name.into();
+}
+
+fn check_namespace(writer: &Writer<'_>, kind: &Kind, key: &Key) -> Result<(), Failure> {
+    if !kind.namespaced {
+        return Ok(());
+    }
+    let Some(namespace) = writer.get(&namespaces_table(), &Key::new("", &key.namespace)) else {
+        let subject = crate::failure::Subject {
+            group: "",
+            what: "namespaces",
+            name: &key.namespace,
+        };
+        return Err(Failure::not_found(subject));
+    };
+    if namespace.value()["metadata"]["deletionTimestamp"].is_string() {
+        return Err(Failure::namespace_terminating(
+            kind.subject(&key.name),
+            &key.namespace,
+        ));
+    }
+    Ok(())
+}
+
+/// Sets what only the server sets, whatever the client has sent.
+fn stamp_new(plane: &Plane, kind: &Kind, object: &mut Value) {
+    if let Some(metadata) = object["metadata"].as_object_mut() {
+        for field in [
+            "deletionTimestamp",
+            "deletionGracePeriodSeconds",
+            "managedFields",
+            "selfLink",
+            "resourceVersion",
+        ] {
+            metadata.remove(field);
+        }
+    }
+    object["metadata"]["uid"] = plane.identities.uid().into();
+    object["metadata"]["creationTimestamp"] = world::wall_seconds().into();
+    if kind.rules.generation {
+        object["metadata"]["generation"] = 1.into();
+    }
+    if kind.rules.status {
+        if let Some(object) = object.as_object_mut() {
+            object.remove("status");
+        }
+    }
+}
+
+/// Replaces `stored` by `object`, as far as the client may. An object that does not change is not written.
+pub(crate) fn replace(
+    plane: &Plane,
+    writer: &mut Writer<'_>,
+    resource: &Resource,
+    stored: &Arc<Stored>,
+    object: Value,
+    dry_run: bool,
+) -> Result<Written, Failure> {
+    let kind = &resource.kind;
+    let old = kind.from_stored(stored.value());
+    let mut new = take_over(resource, &old, object);
+    complete(kind, &mut new, Some(&old));
+    if kind.rules.generation && without_bookkeeping(kind, &new) != without_bookkeeping(kind, &old) {
+        let generation = old["metadata"]["generation"].as_i64().unwrap_or_default();
+        new["metadata"]["generation"] = (generation + 1).into();
+    }
+    check(kind, &new, Some(&old))?;
+    check_finalizers(kind, &new, &old)?;
+    if dry_run {
+        return Ok(Written::new(StatusCode::OK, Shown::Loose(new)));
+    }
+    if is_finished(&new) {
+        // The answer to the write that lets an object go is its last stored state.
+        writer.remove(&kind.table, &stored.key);
+        definitions::removed(plane, writer, kind, stored);
+        return Ok(Written::new(StatusCode::OK, Shown::Loose(new)));
+    }
+    if new == old {
+        return Ok(Written::new(StatusCode::OK, Shown::Stored(Arc::clone(stored))));
+    }
+    let stored = writer.put(&kind.table, stored.key.clone(), kind.to_stored(new));
+    definitions::changed(plane, writer, kind, &stored);
+    Ok(Written::new(StatusCode::OK, Shown::Stored(stored)))
+}
+
+/// What a client may change of `old`: on `/status` the status, otherwise everything but the server's own fields.
+fn take_over(resource: &Resource, old: &Value, mut object: Value) -> Value {
+    let kind = &resource.kind;
+    let mut new = match resource.subresource.as_deref() {
+        Some("status") => {
+            let mut new = old.clone();
+            set_or_remove(&mut new, "status", object["status"].take());
+            new
+        }
+        Some("finalize") => {
+            let mut new = old.clone();
+            new["spec"]["finalizers"] = object["spec"]["finalizers"].take();
+            return new;
+        }
+        _ => {
+            if kind.rules.status {
+                set_or_remove(&mut object, "status", old["status"].clone());
+            }
+            object
+        }
+    };
+    if let Some(metadata) = new["metadata"].as_object_mut() {
+        metadata.remove("managedFields");
+    }
+    let keep = [
+        "uid",
+        "resourceVersion",
+        "creationTimestamp",
+        "deletionTimestamp",
+        "deletionGracePeriodSeconds",
+        "selfLink",
+        "generateName",
+    ];
+    for field in keep {
+        set_or_remove(&mut new["metadata"], field, old["metadata"][field].clone());
+    }
+    if kind.rules.generation || old["metadata"]["generation"].is_null() {
+        set_or_remove(
+            &mut new["metadata"],
+            "generation",
+            old["metadata"]["generation"].clone(),
+        );
+    }
+    if kind.table == namespaces_table() {
+        new["spec"] = old["spec"].clone();
+    }
+    new
+}
+
+fn set_or_remove(object: &mut Value, field: &str, value: Value) {
+    if let Some(map) = object.as_object_mut() {
+        if value.is_null() {
+            map.remove(field);
+        } else {
+            map.insert(field.into(), value);
+        }
+    }
+}
+
+/// Everything that `metadata.generation` counts changes of.
+fn without_bookkeeping(kind: &Kind, object: &Value) -> Value {
+    let mut rest = object.clone();
+    if let Some(map) = rest.as_object_mut() {
+        map.remove("metadata");
+        if kind.rules.status {
+            map.remove("status");
+        }
+    }
+    rest
+}
+
+/// Whether nothing keeps an object that is being deleted.
+pub(crate) fn is_finished(object: &Value) -> bool {
+    let metadata = &object["metadata"];
+    let none = |list: &Value| list.as_array().is_none_or(Vec::is_empty);
+    let is_namespace = object["kind"] == "Namespace" && object["apiVersion"] == "v1";
+    metadata["deletionTimestamp"].is_string()
+        && none(&metadata["finalizers"])
+        && (!is_namespace || none(&object["spec"]["finalizers"]))
+}
+
+/// Fills in defaults and the kind's own additions.
+fn complete(kind: &Kind, object: &mut Value, old: Option<&Value>) {
+    schema::fill_defaults(&kind.schema, object);
+    (kind.rules.prepare)(object, old);
+}
+
+/// Whether an object may be stored.
+fn check(kind: &Kind, object: &Value, old: Option<&Value>) -> Result<(), Failure> {
+    let mut causes = Vec::new();
+    kinds::validate_metadata(kind, object, &mut causes);
+    schema::validate(&kind.schema, object, "", &mut causes);
+    (kind.rules.validate)(object, old, &mut causes);
+    causes.dedup();
+    if causes.is_empty() {
+        return Ok(());
+    }
+    let name = object["metadata"]["name"].as_str().unwrap_or_default();
+    Err(Failure::invalid(kind.kind_subject(name), &causes))
+}
+
+/// While an object is being deleted, finalizers may only go.
+fn check_finalizers(kind: &Kind, new: &Value, old: &Value) -> Result<(), Failure> {
+    if !old["metadata"]["deletionTimestamp"].is_string() {
+        return Ok(());
+    }
+    let list = |object: &Value| {
+        object["metadata"]["finalizers"]
+            .as_array()
+            .cloned()
+            .unwrap_or_default()
+    };
+    let before = list(old);
+    let added: Vec<_> = list(new)
+        .into_iter()
+        .filter(|finalizer| !before.contains(finalizer))
+        .collect();
+    if added.is_empty() {
+        return Ok(());
+    }
+    let added = json!(added);
+    let why = format!(
+        "no new finalizers can be added if the object is being deleted, found new finalizers {added}"
+    );
+    let name = old["metadata"]["name"].as_str().unwrap_or_default();
+    Err(Failure::invalid(
+        kind.kind_subject(name),
+        &[Cause::forbidden("metadata.finalizers", why)],
+    ))
+}
+
+/// The key of the object that a request names.
+pub(crate) fn key_of(resource: &Resource) -> Key {
+    Key::new(
+        resource.namespace.as_deref().unwrap_or_default(),
+        resource.name.as_deref().unwrap_or_default(),
+    )
+}

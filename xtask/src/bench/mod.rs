@@ -1,0 +1,266 @@
+//! `cargo xtask bench handover`: how long a handover takes, between real processes on the local control plane.
+//!
+//! Each round has both directions. A better candidate starts and takes over from the leader, then it is asked to end and
+//! the first one leads again. Begin and end of work are stamped by the candidates themselves with the clock of the
+//! machine, so how fast this process reads their output does not matter. Figures are shown and never judged.
+
+#![expect(clippy::print_stdout, reason = "the output of the benchmark")]
+
+pub(crate) mod candidate;
+mod figures;
+
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use anyhow::{Context, bail};
+use clap::{Args, Subcommand};
+use serde_json::json;
+use tokio::io::{AsyncBufReadExt, BufReader, Lines};
+use tokio::process::ChildStdout;
+
+use crate::plane;
+use crate::processes::Processes;
+use crate::shell;
+use crate::workspace::{self, Binaries};
+use candidate::{Said, What, boottime};
+use figures::Figures;
+
+/// What can be measured.
+#[derive(Clone, Debug, Subcommand)]
+pub(crate) enum Bench {
+    /// A better candidate starts; a leader is asked to end.
+    Handover(HandoverArgs),
+}
+
+/// What `bench handover` is told.
+#[derive(Clone, Debug, Args)]
+pub(crate) struct HandoverArgs {
+    /// How often each is measured.
+    #[arg(long, default_value_t = 30, value_parser = clap::value_parser!(u32).range(1..))]
+    rounds: u32,
+    /// Only one line of JSON.
+    #[arg(long)]
+    json: bool,
+}
+
+const PROGRAMS: [&str; 3] = [plane::PROGRAM, "election-controller", "xtask"];
+const LEASE: &str = "kube-system/bench";
+const STANDING: &str = "bench-1.30";
+const BETTER: &str = "bench-1.29";
+/// A step that takes longer than this has failed.
+const PATIENCE: Duration = Duration::from_secs(20);
+
+/// What one round showed.
+#[derive(Clone, Copy, Debug)]
+struct Round {
+    /// From the start of the better candidate's process until its work begins.
+    started_to_leads: Duration,
+    /// In that takeover, from the end of the old work to the beginning of the new.
+    takeover_gap: Duration,
+    /// From SIGTERM to the leader until the next one's work begins.
+    sigterm_to_leads: Duration,
+    /// From the end of the old work to the beginning of the new.
+    stop_gap: Duration,
+}
+
+/// Measures, and shows what was measured.
+pub(crate) async fn run(bench: Bench) -> anyhow::Result<()> {
+    let Bench::Handover(args) = bench;
+    let root = workspace::root()?;
+    let binaries = Binaries::build(&root, &PROGRAMS)?;
+    let folder = tempfile::tempdir().context("cannot make a folder")?;
+    let mut processes = Processes::new(folder.path().join("logs"))?;
+    let result = tokio::select! {
+        result = measure(&args, &binaries, folder.path(), &mut processes) => result,
+        _ = tokio::signal::ctrl_c() => bail!("interrupted: what was started has been stopped"),
+    };
+    processes.end_down_to(0).await;
+    show(&args, &result?)
+}
+
+async fn measure(
+    args: &HandoverArgs,
+    binaries: &Binaries,
+    folder: &Path,
+    processes: &mut Processes,
+) -> anyhow::Result<Vec<Round>> {
+    let (kubeconfig, _) = plane::start(processes, binaries, folder).await?;
+    let flag = format!("--kubeconfig={}", kubeconfig.display());
+    let elector = [
+        "--namespace=kube-system".to_owned(),
+        "--assume-unheld".to_owned(),
+        flag,
+    ];
+    processes.start(
+        "election-controller",
+        binaries.path("election-controller")?,
+        &elector,
+    )?;
+    let stand = Stand {
+        program: binaries.path("xtask")?.to_owned(),
+        kubeconfig,
+    };
+    let mut standing = stand.start(processes, STANDING, "1.30")?;
+    standing.next(What::Leads, processes).await?;
+    let mut rounds = Vec::new();
+    for number in 0..args.rounds {
+        if !args.json {
+            screen_progress(number, args.rounds);
+        }
+        rounds.push(
+            round(&stand, processes, &mut standing)
+                .await
+                .with_context(|| format!("round {}", number + 1))?,
+        );
+    }
+    Ok(rounds)
+}
+
+async fn round(stand: &Stand, processes: &mut Processes, standing: &mut Voice) -> anyhow::Result<Round> {
+    let started = boottime();
+    let mut better = stand.start(processes, BETTER, "1.29")?;
+    let better_leads = better.next(What::Leads, processes).await?;
+    let standing_stopped = standing.next(What::Stops, processes).await?;
+    let asked = boottime();
+    processes.terminate(BETTER)?;
+    let better_stopped = better.next(What::Stops, processes).await?;
+    let standing_leads = standing.next(What::Leads, processes).await?;
+    processes.ended(BETTER).await?;
+    Ok(Round {
+        started_to_leads: nanos(started, better_leads)?,
+        takeover_gap: nanos(standing_stopped, better_leads)?,
+        sigterm_to_leads: nanos(asked, standing_leads)?,
+        stop_gap: nanos(better_stopped, standing_leads)?,
+    })
+}
+
+/// A span between two stamps. New work that begins before old work has stopped would be the end of this project.
+fn nanos(from: u64, to: u64) -> anyhow::Result<Duration> {
+    let span = to
+        .checked_sub(from)
+        .with_context(|| format!("invariant S6 is broken: {from} ns comes after {to} ns"))?;
+    Ok(Duration::from_nanos(span))
+}
+
+/// How candidates are started.
+struct Stand {
+    program: PathBuf,
+    kubeconfig: PathBuf,
+}
+
+impl Stand {
+    fn start(
+        &self,
+        processes: &mut Processes,
+        identity: &'static str,
+        version: &str,
+    ) -> anyhow::Result<Voice> {
+        let args = [
+            "bench-candidate".to_owned(),
+            format!("--kubeconfig={}", self.kubeconfig.display()),
+            format!("--lease={LEASE}"),
+            format!("--identity={identity}"),
+            format!("--binary-version={version}"),
+        ];
+        let child = processes.start_piped(identity, &self.program, &args)?;
+        let output = child.stdout.take().context("a candidate without output")?;
+        Ok(Voice {
+            identity,
+            lines: BufReader::new(output).lines(),
+        })
+    }
+}
+
+/// What a candidate says.
+struct Voice {
+    identity: &'static str,
+    lines: Lines<BufReader<ChildStdout>>,
+}
+
+impl Voice {
+    /// The moment of the next event of a kind.
+    async fn next(&mut self, wanted: What, processes: &Processes) -> anyhow::Result<u64> {
+        let identity = self.identity;
+        let heard = async {
+            while let Some(line) = self.lines.next_line().await? {
+                let said: Said =
+                    serde_json::from_str(&line).with_context(|| format!("{identity} said {line:?}"))?;
+                if said.event == wanted {
+                    return Ok(said.boottime);
+                }
+            }
+            bail!("it has ended")
+        };
+        let within = async {
+            tokio::select! {
+                heard = heard => heard,
+                () = shell::sleep(PATIENCE) => bail!("nothing within {PATIENCE:?}"),
+            }
+        };
+        let told = |name| processes.tail(name);
+        within.await.with_context(|| {
+            format!(
+                "{identity} should say {wanted:?}\n{}\n{}",
+                told(identity),
+                told("election-controller")
+            )
+        })
+    }
+}
+
+fn screen_progress(done: u32, all: u32) {
+    use std::io::{IsTerminal, Write};
+    if std::io::stdout().is_terminal() {
+        print!("\r\u{1b}[Kround {} of {all}", done + 1);
+        // Progress that is not seen is no loss.
+        let _ = std::io::stdout().flush();
+    }
+}
+
+fn show(args: &HandoverArgs, rounds: &[Round]) -> anyhow::Result<()> {
+    let figures = |of: fn(&Round) -> Duration| {
+        Figures::of(rounds.iter().map(of).collect()).context("nothing was measured")
+    };
+    let rows = [
+        (
+            "start-to-leads",
+            "a better candidate's process is started → its work begins",
+            figures(|r| r.started_to_leads)?,
+        ),
+        (
+            "takeover-gap",
+            "  of that: old work has stopped → new work begins",
+            figures(|r| r.takeover_gap)?,
+        ),
+        (
+            "sigterm-to-leads",
+            "SIGTERM to the leader → the next one's work begins",
+            figures(|r| r.sigterm_to_leads)?,
+        ),
+        (
+            "stop-gap",
+            "  of that: old work has stopped → new work begins",
+            figures(|r| r.stop_gap)?,
+        ),
+    ];
+    if !args.json {
+        println!(
+            "\r\u{1b}[K{:60} {:>9} {:>9} {:>9} {:>9}",
+            "MILLISECONDS", "MIN", "MEDIAN", "P99", "MAX"
+        );
+        for (_, text, figures) in &rows {
+            let [min, median, p99, max] = figures.milliseconds();
+            println!("{text:60} {min:>9.2} {median:>9.2} {p99:>9.2} {max:>9.2}");
+        }
+        println!(
+            "{} rounds; profile demo; local control plane over TLS on loopback",
+            rounds.len()
+        );
+    }
+    let all: serde_json::Map<_, _> = rows
+        .iter()
+        .map(|(name, _, figures)| ((*name).to_owned(), figures.json()))
+        .collect();
+    println!("{}", json!({"bench": "handover", "figures": all}));
+    Ok(())
+}

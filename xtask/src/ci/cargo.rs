@@ -1,0 +1,93 @@
+//! The checks that cargo does.
+
+use std::path::Path;
+
+use anyhow::{Context, ensure};
+
+use super::Outcome;
+use crate::workspace;
+
+pub(super) fn fmt(root: &Path) -> Outcome {
+    run(root, &["fmt", "--all", "--check"])
+}
+
+pub(super) fn clippy(root: &Path) -> Outcome {
+    run(
+        root,
+        &[
+            "clippy",
+            "--workspace",
+            "--all-targets",
+            "--all-features",
+            "--",
+            "--deny",
+            "warnings",
+        ],
+    )
+}
+
+/// Each library as another project would use it. Which version of the Kubernetes API is meant is for that project to say,
+/// so it is said here as well.
+pub(super) fn features(root: &Path) -> Outcome {
+    run(
+        root,
+        &["check", "--package", "election-core", "--no-default-features"],
+    )?;
+    run(
+        root,
+        &[
+            "check",
+            "--package",
+            "election-core",
+            "--no-default-features",
+            "--features",
+            "wire,k8s-openapi/v1_37",
+        ],
+    )?;
+    for library in ["candidate", "election-controller"] {
+        run(
+            root,
+            &[
+                "check",
+                "--package",
+                library,
+                "--lib",
+                "--no-default-features",
+                "--features",
+                "k8s-openapi/v1_37",
+            ],
+        )?;
+    }
+    Ok(None)
+}
+
+pub(super) fn tests(root: &Path) -> Outcome {
+    run(root, &["test", "--workspace", "--all-features", "--all-targets"])
+}
+
+pub(super) fn doctests(root: &Path) -> Outcome {
+    run(root, &["test", "--workspace", "--all-features", "--doc"])
+}
+
+pub(super) fn docs(root: &Path) -> Outcome {
+    let mut command = workspace::cargo();
+    command.current_dir(root).env("RUSTDOCFLAGS", "--deny warnings");
+    command.args(["doc", "--workspace", "--all-features", "--no-deps"]);
+    let status = command.status().context("cannot run cargo")?;
+    ensure!(status.success(), "cargo doc: {status}");
+    Ok(None)
+}
+
+pub(super) fn demo(root: &Path) -> Outcome {
+    run(root, &["run", "--quiet", "--package", "xtask", "--", "demo"])
+}
+
+fn run(root: &Path, args: &[&str]) -> Outcome {
+    let status = workspace::cargo()
+        .current_dir(root)
+        .args(args)
+        .status()
+        .context("cannot run cargo")?;
+    ensure!(status.success(), "cargo {}: {status}", args.join(" "));
+    Ok(None)
+}

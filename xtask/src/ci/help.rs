@@ -1,0 +1,51 @@
+//! Every program says what it does and how it is called.
+
+use std::path::Path;
+use std::process::Command;
+
+use anyhow::{Context, ensure};
+
+use super::Outcome;
+use crate::workspace::Binaries;
+
+/// Programs, each with the commands whose help is asked for.
+const PROGRAMS: [(&str, &[&[&str]]); 6] = [
+    ("candidate", &[&[], &["run"]]),
+    ("election-controller", &[&[]]),
+    ("sample-controller", &[&[]]),
+    ("kubectl-leases", &[&[]]),
+    ("local-controlplane", &[&[]]),
+    (
+        "xtask",
+        &[
+            &[],
+            &["demo"],
+            &["bench", "handover"],
+            &["control-plane", "up"],
+            &["ci"],
+            &["render"],
+        ],
+    ),
+];
+
+pub(super) fn check(root: &Path) -> Outcome {
+    let names: Vec<&str> = PROGRAMS.iter().map(|(name, _)| *name).collect();
+    let binaries = Binaries::build(root, &names)?;
+    for (name, commands) in PROGRAMS {
+        for command in commands {
+            let called = format!("{name} {} --help", command.join(" "));
+            let output = Command::new(binaries.path(name)?)
+                .args(*command)
+                .arg("--help")
+                .output();
+            let output = output.with_context(|| format!("cannot run {called}"))?;
+            let said = String::from_utf8_lossy(&output.stdout);
+            ensure!(
+                output.status.success() && said.contains("Usage:"),
+                "{called}: {}\n{said}",
+                output.status
+            );
+        }
+    }
+    Ok(None)
+}

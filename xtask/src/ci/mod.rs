@@ -1,0 +1,167 @@
+//! `cargo xtask ci`: the whole list of checks, in the order in which a mistake is found soonest. It stops at the first
+//! that fails, and says which.
+
+#![expect(clippy::print_stdout, reason = "the output of the checks")]
+
+mod cargo;
+mod help;
+mod no_std;
+mod supply_chain;
+mod tidy;
+mod toolchain;
+
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use anyhow::{Context, bail};
+use clap::Args;
+
+use crate::{shell, workspace};
+
+/// What `ci` is told.
+#[derive(Clone, Debug, Args)]
+pub(crate) struct CiArgs {
+    /// Only these steps; all when none is named.
+    #[arg(value_name = "STEP")]
+    steps: Vec<String>,
+    /// Say which steps there are.
+    #[arg(long)]
+    list: bool,
+}
+
+/// What a step says when it came to its end: nothing, or what it could not check.
+type Outcome = anyhow::Result<Option<String>>;
+
+/// One check.
+struct Step {
+    name: &'static str,
+    about: &'static str,
+    run: fn(&Path) -> Outcome,
+}
+
+const STEPS: [Step; 13] = [
+    Step {
+        name: "toolchain",
+        about: "the compiler is not older than rust-version",
+        run: toolchain::check,
+    },
+    Step {
+        name: "fmt",
+        about: "rustfmt would change nothing",
+        run: cargo::fmt,
+    },
+    Step {
+        name: "tidy",
+        about: "module docs, sizes, no machine paths, nothing left to do",
+        run: tidy::check,
+    },
+    Step {
+        name: "clippy",
+        about: "no warning in any target with all features",
+        run: cargo::clippy,
+    },
+    Step {
+        name: "no-std",
+        about: "election-core needs neither std nor its default features",
+        run: no_std::check,
+    },
+    Step {
+        name: "features",
+        about: "the libraries compile without their programs",
+        run: cargo::features,
+    },
+    Step {
+        name: "tests",
+        about: "unit tests and integration tests",
+        run: cargo::tests,
+    },
+    Step {
+        name: "doctests",
+        about: "the examples in the documentation",
+        run: cargo::doctests,
+    },
+    Step {
+        name: "docs",
+        about: "the documentation has no warning",
+        run: cargo::docs,
+    },
+    Step {
+        name: "deny",
+        about: "licences, sources, bans, advisories",
+        run: supply_chain::deny,
+    },
+    Step {
+        name: "machete",
+        about: "no unused dependency",
+        run: supply_chain::machete,
+    },
+    Step {
+        name: "help",
+        about: "every program explains itself",
+        run: help::check,
+    },
+    Step {
+        name: "demo",
+        about: "all scenarios, with real processes",
+        run: cargo::demo,
+    },
+];
+
+/// Runs the checks.
+pub(crate) fn run(args: &CiArgs) -> anyhow::Result<()> {
+    if args.list {
+        for step in &STEPS {
+            println!("{:<12}{}", step.name, step.about);
+        }
+        return Ok(());
+    }
+    if let Some(unknown) = args
+        .steps
+        .iter()
+        .find(|name| STEPS.iter().all(|step| step.name != name.as_str()))
+    {
+        bail!("there is no step {unknown}: see `cargo xtask ci --list`");
+    }
+    let root = workspace::root()?;
+    let chosen = STEPS
+        .iter()
+        .filter(|step| args.steps.is_empty() || args.steps.iter().any(|name| name == step.name));
+    let (began, mut done) = (shell::now(), Vec::new());
+    for step in chosen {
+        println!("\n=== {}: {}", step.name, step.about);
+        let since = shell::now();
+        let outcome = (step.run)(&root);
+        let took = since.elapsed();
+        match outcome {
+            Ok(remark) => done.push((step.name, took, remark)),
+            Err(error) => {
+                show(&done);
+                println!("✗ {:<12}{:>8}", step.name, seconds(took));
+                return Err(error).with_context(|| format!("step {} failed", step.name));
+            }
+        }
+    }
+    show(&done);
+    println!("all {} steps passed in {}", done.len(), seconds(began.elapsed()));
+    Ok(())
+}
+
+fn show(done: &[(&str, Duration, Option<String>)]) {
+    println!();
+    for (name, took, remark) in done {
+        let remark = remark
+            .as_ref()
+            .map(|remark| format!("   ({remark})"))
+            .unwrap_or_default();
+        println!("✓ {name:<12}{:>8}{remark}", seconds(*took));
+    }
+}
+
+fn seconds(time: Duration) -> String {
+    format!("{:.1} s", time.as_secs_f64())
+}
+
+/// Where build output goes.
+fn target_folder(root: &Path) -> PathBuf {
+    std::env::var_os("CARGO_TARGET_DIR").map_or_else(|| root.join("target"), |folder| root.join(folder))
+}

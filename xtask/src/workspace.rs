@@ -1,0 +1,117 @@
+//! The repository: where it is, and how its programs are built.
+
+use std::collections::BTreeMap;
+use std::io::{BufRead, BufReader};
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+
+use anyhow::{Context, bail, ensure};
+use serde::Deserialize;
+
+/// The profile of everything that is run for people: fast to build, fast to run.
+const PROFILE: &str = "demo";
+
+/// The root of the repository that this was called in.
+pub(crate) fn root() -> anyhow::Result<PathBuf> {
+    let here = match std::env::var_os("CARGO_MANIFEST_DIR") {
+        Some(package) => PathBuf::from(package),
+        None => std::env::current_dir().context("there is no current folder")?,
+    };
+    here.ancestors()
+        .find(|folder| folder.join("xtask/Cargo.toml").is_file())
+        .map(Path::to_path_buf)
+        .context("this is not inside the repository: call `cargo xtask` from one of its folders")
+}
+
+/// The cargo that called this, or the one in `PATH`.
+pub(crate) fn cargo() -> Command {
+    let mut command = Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
+    // What cargo tells a program that it runs is not meant for the next cargo.
+    command.env_remove("CARGO_MANIFEST_DIR").stdin(Stdio::null());
+    command
+}
+
+/// Programs that were built, by name.
+#[derive(Clone, Debug)]
+pub(crate) struct Binaries(BTreeMap<String, PathBuf>);
+
+impl Binaries {
+    /// Builds packages; cargo shows its progress on stderr. One call builds all, or their dependencies would be built once
+    /// for each set of features.
+    pub(crate) fn build(root: &Path, packages: &[&str]) -> anyhow::Result<Self> {
+        let mut command = cargo();
+        command
+            .current_dir(root)
+            .args(["build", "--profile", PROFILE, "--bins"]);
+        command
+            .arg("--message-format=json-render-diagnostics")
+            .stdout(Stdio::piped());
+        for package in packages {
+            command.args(["--package", package]);
+        }
+        let mut child = command.spawn().context("cannot run cargo")?;
+        let output = child.stdout.take().context("cargo has no output")?;
+        let mut built = BTreeMap::new();
+        for line in BufReader::new(output).lines() {
+            built.extend(executable(&line?));
+        }
+        let status = child.wait()?;
+        ensure!(
+            status.success(),
+            "the build failed ({status}): what cargo says stands above"
+        );
+        Ok(Self(built))
+    }
+
+    /// Where a program is.
+    pub(crate) fn path(&self, name: &str) -> anyhow::Result<&Path> {
+        match self.0.get(name) {
+            Some(path) => Ok(path),
+            None => bail!(
+                "no program {name} was built: there are {:?}",
+                self.0.keys().collect::<Vec<_>>()
+            ),
+        }
+    }
+}
+
+/// The program that one of cargo's messages is about.
+fn executable(line: &str) -> Option<(String, PathBuf)> {
+    #[derive(Deserialize)]
+    struct Message {
+        reason: String,
+        executable: Option<PathBuf>,
+        target: Option<Target>,
+    }
+    #[derive(Deserialize)]
+    struct Target {
+        name: String,
+        kind: Vec<String>,
+    }
+    let message: Message = serde_json::from_str(line).ok()?;
+    let target = message
+        .target
+        .filter(|target| target.kind.iter().any(|kind| kind == "bin"))?;
+    (message.reason == "compiler-artifact").then_some((target.name, message.executable?))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn programs_are_found_in_what_cargo_says() {
+        let line = r#"{"reason":"compiler-artifact","target":{"kind":["bin"],"name":"candidate"},"executable":"t/candidate"}"#;
+        assert_eq!(
+            executable(line),
+            Some(("candidate".to_owned(), PathBuf::from("t/candidate")))
+        );
+        for other in [
+            r#"{"reason":"compiler-artifact","target":{"kind":["lib"],"name":"candidate"},"executable":null}"#,
+            r#"{"reason":"build-finished","success":true}"#,
+            "no JSON",
+        ] {
+            assert_eq!(executable(other), None);
+        }
+    }
+}
