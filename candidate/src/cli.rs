@@ -1,7 +1,7 @@
 //! The command line of `candidate`: flags, what they mean, and what is said about mistakes in them.
 
 use std::ffi::OsString;
-use std::io::Write;
+use std::io::{IsTerminal, Write};
 use std::path::PathBuf;
 use std::process::ExitCode;
 use std::time::Duration;
@@ -146,6 +146,7 @@ pub(crate) fn run() -> anyhow::Result<ExitCode> {
 }
 
 async fn stand(args: RunArgs) -> anyhow::Result<ExitCode> {
+    wrapper::check(&args)?;
     let signals = wrapper::Signals::listen().context("cannot listen for signals")?;
     let config = candidate::client::load(args.kubeconfig.as_deref(), args.context.as_deref()).await?;
     let client = candidate::client::lease_client(config).context("cannot make a client from the kubeconfig")?;
@@ -176,7 +177,11 @@ pub(crate) fn complain(error: &anyhow::Error) {
 fn start_log(format: LogFormat) {
     let filter = tracing_subscriber::EnvFilter::try_from_default_env()
         .unwrap_or_else(|_| tracing_subscriber::EnvFilter::new("info,kube=warn"));
-    let builder = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).with_target(false);
+    let builder = tracing_subscriber::fmt()
+        .with_env_filter(filter)
+        .with_ansi(std::io::stderr().is_terminal())
+        .with_writer(std::io::stderr)
+        .with_target(false);
     match format {
         LogFormat::Text => builder.init(),
         LogFormat::Json => builder.json().init(),

@@ -58,6 +58,16 @@ enum TermEnd {
     Stopped,
 }
 
+/// Says before the candidate joins whether its program can be started at all.
+pub(crate) fn check(args: &RunArgs) -> Result<(), RunError> {
+    spec(args, Vec::new()).check()
+}
+
+fn spec(args: &RunArgs, env: Vec<(String, String)>) -> ProgramSpec {
+    let (program, arguments) = args.program.split_first().expect("clap requires a program");
+    ProgramSpec { program: program.clone(), args: arguments.to_vec(), env }
+}
+
 /// Stands for the lease until the program, a signal or an error ends it.
 pub(crate) async fn run(mut candidate: Candidate, args: &RunArgs, mut signals: Signals) -> anyhow::Result<ExitCode> {
     let mut pause = FIRST_PAUSE;
@@ -119,12 +129,7 @@ async fn term(
 ) -> Result<TermEnd, RunError> {
     let (lease, identity) = (leadership.lease().to_string(), leadership.identity().to_string());
     let transitions = i32::try_from(leadership.term()).unwrap_or(i32::MAX);
-    let (program, arguments) = args.program.split_first().expect("clap requires a program");
-    let spec = ProgramSpec {
-        program: program.clone(),
-        args: arguments.to_vec(),
-        env: election_env(&lease, &identity, leadership.token().as_str(), transitions),
-    };
+    let spec = spec(args, election_env(&lease, &identity, leadership.token().as_str(), transitions));
     let mut watch = leadership.watch();
     let mut program = Supervised::start(&spec, watch.current().deadline.as_nanos()).await?;
     tracing::info!(lease, identity, token = %leadership.token(), group = program.group(), "program started");

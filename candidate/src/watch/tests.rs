@@ -1,160 +1,15 @@
 //! Watches a scripted API server under paused time; each test is one story.
 
-use std::collections::VecDeque;
-use std::sync::Mutex;
+mod server;
 
+use election_core::Wall;
 use futures::channel::mpsc;
-use http::{Request, Response};
-use http_body::Frame;
-use http_body_util::StreamBody;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
-use kube::client::Body;
-use serde_json::{Value, json};
+use serde_json::json;
 
 use super::*;
 use crate::clock::{Clock, TokioClock};
-use election_core::Wall;
-
-/// What the server does with the next request.
-enum Reply {
-    /// A page of a list: its items, its revision, and the token of the next page.
-    Page(Vec<Value>, &'static str, Option<&'static str>),
-    /// A watch that tells these and then does what the end says.
-    Watch(Vec<Value>, End),
-    /// A watch that the test feeds.
-    Fed(mpsc::UnboundedReceiver<Value>),
-    Status(u16, &'static str),
-    /// No answer at all.
-    Silent,
-}
-
-enum End {
-    Clean,
-    Cut,
-    Silent,
-}
-
-/// What a body consists of.
-type Bytes = <Body as http_body::Body>::Data;
-type Chunk = Result<Frame<Bytes>, std::io::Error>;
-type Answer = Response<StreamBody<BoxStream<'static, Chunk>>>;
-
-#[derive(Default)]
-struct Server {
-    replies: Mutex<VecDeque<Reply>>,
-    seen: Mutex<Vec<(Duration, String)>>,
-}
-
-struct World {
-    server: Arc<Server>,
-    clock: Arc<TokioClock>,
-    client: kube::Client,
-}
-
-fn world(replies: impl IntoIterator<Item = Reply>) -> World {
-    let clock = Arc::new(TokioClock::new(Wall::from_micros(0)));
-    let server = Arc::new(Server {
-        replies: Mutex::new(replies.into_iter().collect()),
-        ..Server::default()
-    });
-    let service = {
-        let (server, clock) = (server.clone(), clock.clone());
-        tower::service_fn(move |request: Request<Body>| {
-            let at = clock.now().since(TokioClock::ORIGIN);
-            server.seen.lock().unwrap().push((at, request.uri().to_string()));
-            let reply = server.replies.lock().unwrap().pop_front();
-            async move { answer(reply.unwrap_or(Reply::Silent)).await }
-        })
-    };
-    World {
-        client: kube::Client::new(service, "default"),
-        server,
-        clock,
-    }
-}
-
-async fn answer(reply: Reply) -> Result<Answer, std::convert::Infallible> {
-    let whole = |body: Value| stream::iter([line(&body)]).boxed();
-    let (code, body) = match reply {
-        Reply::Silent => std::future::pending().await,
-        Reply::Status(code, message) => {
-            let status = json!({"kind": "Status", "status": "Failure", "message": message, "code": code});
-            (code, whole(status))
-        }
-        Reply::Page(items, revision, next) => {
-            let meta = json!({"resourceVersion": revision, "continue": next});
-            (
-                200,
-                whole(json!({"kind": "LeaseList", "metadata": meta, "items": items})),
-            )
-        }
-        Reply::Watch(events, end) => {
-            let end = match end {
-                End::Clean => stream::empty().boxed(),
-                End::Cut => stream::iter([Err(std::io::ErrorKind::ConnectionReset.into())]).boxed(),
-                End::Silent => stream::pending().boxed(),
-            };
-            let told: Vec<_> = events.iter().map(line).collect();
-            (200, stream::iter(told).chain(end).boxed())
-        }
-        Reply::Fed(events) => (200, events.map(|event| line(&event)).boxed()),
-    };
-    Ok(Response::builder()
-        .status(code)
-        .body(StreamBody::new(body))
-        .unwrap())
-}
-
-fn line(event: &Value) -> Chunk {
-    Ok(Frame::data(format!("{event}\n").into_bytes().into()))
-}
-
-fn object(name: &str, revision: &str) -> Value {
-    json!({"metadata": {"namespace": "n", "name": name, "resourceVersion": revision}, "spec": {}})
-}
-
-fn event(kind: &str, name: &str, revision: &str) -> Value {
-    let mut object = object(name, revision);
-    if kind == "BOOKMARK" {
-        object = json!({"kind": "Lease", "apiVersion": "coordination.k8s.io/v1", "metadata": {"resourceVersion": revision}});
-    }
-    json!({"type": kind, "object": object})
-}
-
-fn error_event(code: u16) -> Value {
-    json!({"type": "ERROR", "object": {"kind": "Status", "status": "Failure", "message": "too old", "code": code}})
-}
-
-impl World {
-    fn watch(&self) -> LeaseWatch {
-        let settings = WatchSettings::new(self.clock.clone(), 1);
-        leases(self.client.clone(), WatchScope::namespace("n"), settings)
-    }
-
-    fn elapsed(&self) -> Duration {
-        self.clock.now().since(TokioClock::ORIGIN)
-    }
-
-    /// What was asked, as `list` or `watch` with what matters of the query.
-    fn asked(&self) -> Vec<String> {
-        let seen = self.server.seen.lock().unwrap();
-        seen.iter().map(|(_, uri)| summary(uri)).collect()
-    }
-}
-
-fn summary(uri: &str) -> String {
-    let query = uri.split_once('?').map_or("", |(_, query)| query);
-    let find = |name: &str| {
-        query
-            .split('&')
-            .find_map(|pair| pair.strip_prefix(name)?.strip_prefix('='))
-    };
-    match (find("watch"), find("continue")) {
-        (Some(_), _) => format!("watch {}", find("resourceVersion").unwrap_or_default()),
-        (None, Some(token)) => format!("list {token}"),
-        (None, None) => "list".to_owned(),
-    }
-}
+use server::{End, Reply, World, error_event, event, object, world};
 
 /// Lets everything that is under way happen: a millisecond in which the watch tells nothing.
 async fn quiet(world: &World, watch: &mut LeaseWatch) {
@@ -554,9 +409,13 @@ async fn a_control_plane_is_watched_from_its_list_on() {
     for name in ["other", "a"] {
         let mut lease = Lease::default();
         lease.metadata.name = Some(name.to_owned());
-        api.create(&kube::api::PostParams::default(), &lease).await.unwrap();
+        api.create(&kube::api::PostParams::default(), &lease)
+            .await
+            .unwrap();
     }
-    api.delete("a", &kube::api::DeleteParams::default()).await.unwrap();
+    api.delete("a", &kube::api::DeleteParams::default())
+        .await
+        .unwrap();
     let mut changes = Vec::new();
     while changes.len() < 2 {
         match watch.next().await.unwrap() {
@@ -571,7 +430,10 @@ async fn a_control_plane_is_watched_from_its_list_on() {
     };
     assert_eq!(created.name.as_deref(), Some("a"));
     let version = |meta: &ObjectMeta| Revision::new(meta.resource_version.as_deref().unwrap());
-    assert!(version(created) < version(deleted), "the deletion has a revision of its own");
+    assert!(
+        version(created) < version(deleted),
+        "the deletion has a revision of its own"
+    );
     let (missing, after) = read(&plane.client(), &key, &shared, within).await.unwrap();
     assert_eq!(missing, None);
     assert!(after >= version(deleted));

@@ -1,5 +1,8 @@
 //! The crate from outside: one binary for all integration tests.
+#![expect(clippy::unwrap_used, reason = "what fails in a test is meant to")]
 
 #[cfg(all(feature = "cli", target_os = "linux"))]
 mod keeper;
 mod library;
+#[cfg(all(feature = "cli", target_os = "linux"))]
+mod process;
