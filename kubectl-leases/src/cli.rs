@@ -47,7 +47,7 @@ Examples:
 States: Fresh (nobody ever held it), Offered (to HOLDER, which has not accepted yet), Held, Released (given back), Blanked
 (somebody else removed the holder), Missing (candidates name it, and it does not exist). Held,Expired: nobody renewed it in
 time. Held,Nominated and Held,Ending: a better candidate is about to get it. Offered,Unanswered: not accepted in time.
-…,Stuck: no candidate could lead. VERSION is emulation/binary, CANDIDATES is live/all.
+Stuck: no candidate could lead. Unattended: one could, and no elector has acted for 30 s. VERSION is emulation/binary, CANDIDATES is live/all.
 
 Times are the server's: RENEWED and Expired compare a stamp of the holder with the Date of the server's answer, so they are
 estimates. An elector goes by what it has seen itself. TOKEN (-o wide) is an upper bound of the fencing token.
@@ -105,7 +105,10 @@ fn timeout(text: &str) -> Result<Timeout, String> {
     if text == "0" {
         return Ok(Timeout(None));
     }
-    let parsed = text.parse::<SignedDuration>().ok().and_then(|duration| Duration::try_from(duration).ok());
+    let parsed = text
+        .parse::<SignedDuration>()
+        .ok()
+        .and_then(|duration| Duration::try_from(duration).ok());
     match parsed {
         Some(Duration::ZERO) => Ok(Timeout(None)),
         Some(limit) => Ok(Timeout(Some(limit))),
@@ -120,7 +123,9 @@ pub async fn run(
     err: &mut impl Write,
 ) -> ExitCode {
     let status = match Cli::try_parse_from(args) {
-        Ok(Cli { command: Command::Status(status) }) => status,
+        Ok(Cli {
+            command: Command::Status(status),
+        }) => status,
         Err(refused) => return say(&refused, out, err),
     };
     match status.run(out, err).await {
@@ -158,14 +163,24 @@ impl Status {
             groups: self.groups.clone(),
         };
         let config = source.load().await?;
-        let namespace = self.namespace.clone().unwrap_or_else(|| config.default_namespace.clone());
+        let namespace = self
+            .namespace
+            .clone()
+            .unwrap_or_else(|| config.default_namespace.clone());
         let scope = (!self.all_namespaces).then_some(namespace.as_str());
         let cluster = Cluster::connect(config, scope, self.request_timeout.0)?;
-        let shape = Shape { namespace: self.all_namespaces, headers: !self.no_headers, ..Shape::default() };
+        let shape = Shape {
+            namespace: self.all_namespaces,
+            headers: !self.no_headers,
+            ..Shape::default()
+        };
         let mut printer = Printer::new(self.output, self.name.is_some(), shape);
         let only = self.name.as_ref().map(|name| LeaseKey::new(&namespace, name));
         if self.watch {
-            let followed = Followed { only, strategy: self.strategy };
+            let followed = Followed {
+                only,
+                strategy: self.strategy,
+            };
             return follow(&cluster, &followed, &mut printer, out, err).await;
         }
         let leases = cluster.leases().await?;
@@ -179,7 +194,10 @@ impl Status {
             writeln!(err, "Warning: {warning}")?;
         }
         if statuses.is_empty() && self.output.is_none_or(|format| format == Format::Wide) {
-            let place = scope.map_or_else(|| "any namespace".to_owned(), |namespace| format!("{namespace} namespace"));
+            let place = scope.map_or_else(
+                || "any namespace".to_owned(),
+                |namespace| format!("{namespace} namespace"),
+            );
             writeln!(err, "No coordinated leases found in {place}.")?;
             return Ok(());
         }
@@ -201,8 +219,15 @@ impl Status {
 fn one(survey: &Survey, key: &LeaseKey) -> Result<LeaseStatus, Error> {
     if let Some(leads) = survey.identity(key) {
         let leads = leads.iter().map(LeaseKey::name).collect::<Vec<_>>().join(", ");
-        let leads = if leads.is_empty() { "nothing".to_owned() } else { leads };
-        return Err(Error::IdentityLease { name: key.name().to_owned(), leads });
+        let leads = if leads.is_empty() {
+            "nothing".to_owned()
+        } else {
+            leads
+        };
+        return Err(Error::IdentityLease {
+            name: key.name().to_owned(),
+            leads,
+        });
     }
     survey.one(key).ok_or_else(|| Error::NotFound {
         namespace: key.namespace().to_owned(),

@@ -26,7 +26,9 @@ pub enum Error {
     #[error("error: {0}")]
     Config(#[from] ConfigError),
     /// The server does not answer.
-    #[error("Unable to connect to the server {server}: {why}; is it running, and does the context name the right one?")]
+    #[error(
+        "Unable to connect to the server {server}: {why}; is it running, and does the context name the right one?"
+    )]
     Unreachable {
         /// Its address.
         server: String,
@@ -34,7 +36,9 @@ pub enum Error {
         why: String,
     },
     /// The server took too long.
-    #[error("error: the server {server} did not answer within {limit:?}: raise --request-timeout, or check the server")]
+    #[error(
+        "error: the server {server} did not answer within {limit:?}: raise --request-timeout, or check the server"
+    )]
     TimedOut {
         /// Its address.
         server: String,
@@ -59,7 +63,9 @@ pub enum Error {
         message: String,
     },
     /// There is no such lease.
-    #[error("Error from server (NotFound): leases.coordination.k8s.io {name:?} not found in namespace {namespace:?}")]
+    #[error(
+        "Error from server (NotFound): leases.coordination.k8s.io {name:?} not found in namespace {namespace:?}"
+    )]
     NotFound {
         /// Its namespace.
         namespace: String,
@@ -97,12 +103,23 @@ impl Cluster {
     ///
     /// # Errors
     /// [`ConfigError::Client`] when the configuration cannot be used.
-    pub fn connect(config: Config, namespace: Option<&str>, limit: Option<Duration>) -> Result<Self, ConfigError> {
+    pub fn connect(
+        config: Config,
+        namespace: Option<&str>,
+        limit: Option<Duration>,
+    ) -> Result<Self, ConfigError> {
         let clock = ServerClock::default();
         let server = config.cluster_url.to_string();
         let client = ClientBuilder::try_from(config).map_err(ConfigError::Client)?;
-        let client = client.with_layer(&MapResponseLayer::new(date_noted(clock.clone()))).build();
-        Ok(Self { clock, server, limit, ..Self::with_client(client, namespace) })
+        let client = client
+            .with_layer(&MapResponseLayer::new(date_noted(clock.clone())))
+            .build();
+        Ok(Self {
+            clock,
+            server,
+            limit,
+            ..Self::with_client(client, namespace)
+        })
     }
 
     /// With a client that exists; the server's time is not known then.
@@ -112,7 +129,12 @@ impl Cluster {
             Some(namespace) => Api::namespaced(client, namespace),
             None => Api::all(client),
         };
-        Self { api, clock: ServerClock::default(), server: "in this process".to_owned(), limit: None }
+        Self {
+            api,
+            clock: ServerClock::default(),
+            server: "in this process".to_owned(),
+            limit: None,
+        }
     }
 
     /// Every Lease, from one consistent list.
@@ -128,7 +150,9 @@ impl Cluster {
     /// # Errors
     /// [`Error`].
     pub async fn labelled(&self, selector: &str) -> Result<BTreeSet<LeaseKey>, Error> {
-        let found = self.pages(|page| async move { self.api.list_metadata(&page.labels(selector)).await }).await?;
+        let found = self
+            .pages(|page| async move { self.api.list_metadata(&page.labels(selector)).await })
+            .await?;
         let key = |item: &kube::core::PartialObjectMeta<Lease>| {
             LeaseKey::new(&item.namespace().unwrap_or_default(), &item.name_any())
         };
@@ -139,7 +163,9 @@ impl Cluster {
     pub fn watch(&self) -> impl Stream<Item = Result<watcher::Event<Lease>, Error>> + use<> {
         let cluster = self.clone();
         let events = watcher(self.api.clone(), watcher::Config::default()).default_backoff();
-        futures::StreamExt::map(events, move |event| event.map_err(|error| cluster.watch_failed(error)))
+        futures::StreamExt::map(events, move |event| {
+            event.map_err(|error| cluster.watch_failed(error))
+        })
     }
 
     async fn pages<T: Clone, F>(&self, list: impl Fn(ListParams) -> F) -> Result<Vec<T>, Error>
@@ -163,18 +189,27 @@ impl Cluster {
             None => request.await,
             Some(limit) => tokio::time::timeout(limit, request)
                 .await
-                .map_err(|_| Error::TimedOut { server: self.server.clone(), limit })?,
+                .map_err(|_| Error::TimedOut {
+                    server: self.server.clone(),
+                    limit,
+                })?,
         };
         answer.map_err(|error| self.failed(&error))
     }
 
     fn failed(&self, error: &kube::Error) -> Error {
         match error {
-            kube::Error::Api(status) if status.code == 401 => Error::Unauthorized { server: self.server.clone() },
-            kube::Error::Api(status) => {
-                Error::Refused { reason: status.reason.clone(), message: status.message.clone() }
-            }
-            error => Error::Unreachable { server: self.server.clone(), why: chain(error) },
+            kube::Error::Api(status) if status.code == 401 => Error::Unauthorized {
+                server: self.server.clone(),
+            },
+            kube::Error::Api(status) => Error::Refused {
+                reason: status.reason.clone(),
+                message: status.message.clone(),
+            },
+            error => Error::Unreachable {
+                server: self.server.clone(),
+                why: chain(error),
+            },
         }
     }
 
@@ -184,9 +219,10 @@ impl Cluster {
             | watcher::Error::WatchStartFailed(error)
             | watcher::Error::WatchFailed(error) => self.failed(&error),
             watcher::Error::WatchError(status) => self.failed(&kube::Error::Api(status)),
-            error @ watcher::Error::NoResourceVersion => {
-                Error::Unreachable { server: self.server.clone(), why: error.to_string() }
-            }
+            error @ watcher::Error::NoResourceVersion => Error::Unreachable {
+                server: self.server.clone(),
+                why: error.to_string(),
+            },
         }
     }
 }
@@ -196,7 +232,11 @@ const PAGE: u32 = 500;
 
 fn date_noted<B>(clock: ServerClock) -> impl Fn(http::Response<B>) -> http::Response<B> + Clone {
     move |response| {
-        if let Some(date) = response.headers().get(header::DATE).and_then(|date| date.to_str().ok()) {
+        if let Some(date) = response
+            .headers()
+            .get(header::DATE)
+            .and_then(|date| date.to_str().ok())
+        {
             clock.note(date);
         }
         response

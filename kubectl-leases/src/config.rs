@@ -49,7 +49,11 @@ pub enum ConfigError {
 }
 
 fn list(contexts: &[String]) -> String {
-    if contexts.is_empty() { "no contexts".to_owned() } else { contexts.join(", ") }
+    if contexts.is_empty() {
+        "no contexts".to_owned()
+    } else {
+        contexts.join(", ")
+    }
 }
 
 /// A connection that takes longer will not come.
@@ -81,23 +85,47 @@ impl Source {
         if let Some(file) = &self.kubeconfig {
             return read_file(file).map(Some);
         }
-        let failed = |cause| ConfigError::File { file: PathBuf::from("$KUBECONFIG"), cause };
+        let failed = |cause| ConfigError::File {
+            file: PathBuf::from("$KUBECONFIG"),
+            cause,
+        };
         if let Some(named) = Kubeconfig::from_env().map_err(failed)? {
             return Ok(Some(named));
         }
         let default = std::env::home_dir().map(|home| home.join(".kube").join("config"));
-        default.filter(|file| file.exists()).map(|file| read_file(&file)).transpose()
+        default
+            .filter(|file| file.exists())
+            .map(|file| read_file(&file))
+            .transpose()
     }
 
     async fn choose(&self, kubeconfig: Kubeconfig) -> Result<Config, ConfigError> {
-        let known = kubeconfig.contexts.iter().map(|context| context.name.clone()).collect();
-        let context = self.context.clone().or_else(|| kubeconfig.current_context.clone()).unwrap_or_default();
-        let options = KubeConfigOptions { context: self.context.clone(), ..KubeConfigOptions::default() };
+        let known = kubeconfig
+            .contexts
+            .iter()
+            .map(|context| context.name.clone())
+            .collect();
+        let context = self
+            .context
+            .clone()
+            .or_else(|| kubeconfig.current_context.clone())
+            .unwrap_or_default();
+        let options = KubeConfigOptions {
+            context: self.context.clone(),
+            ..KubeConfigOptions::default()
+        };
         let config = Config::from_custom_kubeconfig(kubeconfig, &options).await;
-        config.map_err(|cause| ConfigError::Context { context, cause, known })
+        config.map_err(|cause| ConfigError::Context {
+            context,
+            cause,
+            known,
+        })
     }
 }
 
 fn read_file(file: &Path) -> Result<Kubeconfig, ConfigError> {
-    Kubeconfig::read_from(file).map_err(|cause| ConfigError::File { file: file.to_owned(), cause })
+    Kubeconfig::read_from(file).map_err(|cause| ConfigError::File {
+        file: file.to_owned(),
+        cause,
+    })
 }

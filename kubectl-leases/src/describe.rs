@@ -2,9 +2,11 @@
 
 use std::io::{self, Write};
 
+use election_core::LeaseState;
+
 use crate::moment::TimeSource;
 use crate::table::seconds_in_words;
-use crate::view::{LeaseStatus, VersionPair};
+use crate::view::{Condition, LeaseStatus, VersionPair};
 
 /// Prints one lease.
 ///
@@ -19,21 +21,51 @@ pub fn describe(out: &mut impl Write, status: &LeaseStatus) -> io::Result<()> {
     if let Some(successor) = &status.preferred_holder {
         field("Successor", successor)?;
     }
-    field("Term", &status.term.map_or_else(|| "<none>".to_owned(), |term| term.to_string()))?;
+    field(
+        "Term",
+        &status
+            .term
+            .map_or_else(|| "<none>".to_owned(), |term| term.to_string()),
+    )?;
     if let Some(token) = &status.fencing_token_at_most {
-        field("Token", &format!("at most {token} (only the leader knows it; each renewal moves this bound)"))?;
+        field(
+            "Token",
+            &format!("at most {token} (only the leader knows it; each renewal moves this bound)"),
+        )?;
     }
     if let Some(acquired) = &status.acquire_time {
         field("Acquired", acquired)?;
+    }
+    if status.state == LeaseState::Offered.as_str() {
+        let unknown = || "at a time that the server has not noted, so it is taken for now".to_owned();
+        field(
+            "Offered",
+            &status
+                .offered_seconds_ago
+                .map_or_else(unknown, |ago| format!("{} ago", seconds_in_words(ago))),
+        )?;
     }
     field("Renewed", &renewed(status))?;
     if let Some(seconds) = status.lease_duration_seconds {
         field("Duration", &format!("{seconds}s"))?;
     }
-    let source = if status.strategy.from_lease { "the lease asks for it" } else { "the lease asks for none" };
+    let source = if status.strategy.from_lease {
+        "the lease asks for it"
+    } else {
+        "the lease asks for none"
+    };
     field("Strategy", &format!("{} ({source})", status.strategy.name))?;
     field("Decision", &status.decision.message)?;
-    field("Reason", &format!("{}: {}", status.reason.code, status.reason.message))?;
+    field(
+        "Reason",
+        &format!("{}: {}", status.reason.code, status.reason.message),
+    )?;
+    if status.conditions.contains(&Condition::Unattended) {
+        field(
+            "Hint",
+            "no elector has acted for a while: is one running? see -n kube-system lease coordinated-election-controller",
+        )?;
+    }
     field("Estimate", basis(status.observed.source))?;
     candidates(out, status)
 }
@@ -49,8 +81,12 @@ fn holder(status: &LeaseStatus) -> String {
 }
 
 fn renewed(status: &LeaseStatus) -> String {
-    let Some(time) = &status.renew_time else { return "<none>".to_owned() };
-    let Some(seconds) = status.renewed_seconds_ago else { return time.clone() };
+    let Some(time) = &status.renew_time else {
+        return "<none>".to_owned();
+    };
+    let Some(seconds) = status.renewed_seconds_ago else {
+        return time.clone();
+    };
     let ago = format!("{} ago, {time}", seconds_in_words(seconds));
     match status.expires_in_seconds {
         None => ago,
@@ -62,7 +98,9 @@ fn renewed(status: &LeaseStatus) -> String {
 /// On what everything rests that has to do with time.
 fn basis(source: TimeSource) -> &'static str {
     match source {
-        TimeSource::ServerDate => "by the server's time, from one read; an elector goes by what it has seen itself",
+        TimeSource::ServerDate => {
+            "by the server's time, from one read; an elector goes by what it has seen itself"
+        }
         TimeSource::NewestRenewTime => {
             "by the newest renewal, as the server told no time, from one read; an elector goes by what it has seen itself"
         }
@@ -93,7 +131,13 @@ fn candidates(out: &mut impl Write, status: &LeaseStatus) -> io::Result<()> {
     });
     let headers = ["RANK", "IDENTITY", "EMULATION", "BINARY", "RENEWED", "STANDING"].map(str::to_owned);
     let lines: Vec<[String; 6]> = std::iter::once(headers).chain(rows).collect();
-    let width = |column: usize| lines.iter().map(|cells| cells[column].chars().count()).max().unwrap_or(0);
+    let width = |column: usize| {
+        lines
+            .iter()
+            .map(|cells| cells[column].chars().count())
+            .max()
+            .unwrap_or(0)
+    };
     let widths: [usize; 6] = std::array::from_fn(width);
     for cells in &lines {
         write!(out, "  ")?;

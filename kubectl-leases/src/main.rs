@@ -8,7 +8,11 @@ use kubectl_leases::cli;
 fn main() -> ExitCode {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
     match runtime {
-        Ok(runtime) => runtime.block_on(cli::run(std::env::args_os(), &mut io::stdout(), &mut io::stderr())),
+        Ok(runtime) => runtime.block_on(cli::run(
+            std::env::args_os(),
+            &mut io::stdout(),
+            &mut io::stderr(),
+        )),
         Err(error) => cli::complain(&mut io::stderr(), &error),
     }
 }

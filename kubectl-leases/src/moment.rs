@@ -3,7 +3,10 @@
 //! The clock of this machine is never compared with a stamp in an object: it may be off. The server says in the `Date` of
 //! its answer what time it is there; from then on only the time that has passed is counted here. Without that header the
 //! newest renewal among the Leases is the best bound that there is.
-#![expect(clippy::disallowed_methods, reason = "the one file that reads a clock, to count on from the server's time")]
+#![expect(
+    clippy::disallowed_methods,
+    reason = "the one file that reads a clock, to count on from the server's time"
+)]
 
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -38,11 +41,25 @@ impl Moment {
     #[must_use]
     pub fn of<'a>(server: Option<Wall>, leases: impl IntoIterator<Item = &'a Lease>) -> Self {
         if server.is_some() {
-            return Self { now: server, source: TimeSource::ServerDate };
+            return Self {
+                now: server,
+                source: TimeSource::ServerDate,
+            };
         }
-        let renewals = leases.into_iter().filter_map(|lease| lease.spec.as_ref()?.renew_time.as_ref());
-        let newest = renewals.map(|time| Wall::from_micros(time.0.as_microsecond())).max();
-        Self { now: newest, source: if newest.is_some() { TimeSource::NewestRenewTime } else { TimeSource::Unknown } }
+        let renewals = leases
+            .into_iter()
+            .filter_map(|lease| lease.spec.as_ref()?.renew_time.as_ref());
+        let newest = renewals
+            .map(|time| Wall::from_micros(time.0.as_microsecond()))
+            .max();
+        Self {
+            now: newest,
+            source: if newest.is_some() {
+                TimeSource::NewestRenewTime
+            } else {
+                TimeSource::Unknown
+            },
+        }
     }
 }
 
@@ -86,19 +103,35 @@ mod tests {
         tokio::time::advance(Duration::from_secs(5)).await;
         assert_eq!(clock.now(), Some(Wall::from_micros(15_500_000)));
         clock.note("yesterday");
-        assert_eq!(clock.now(), Some(Wall::from_micros(15_500_000)), "what is no date changes nothing");
+        assert_eq!(
+            clock.now(),
+            Some(Wall::from_micros(15_500_000)),
+            "what is no date changes nothing"
+        );
     }
 
     #[test]
     fn without_a_date_the_newest_renewal_counts() {
         let renewed = |micros| {
             let renew_time = Some(MicroTime(Timestamp::from_microsecond(micros).unwrap()));
-            Lease { spec: Some(LeaseSpec { renew_time, ..LeaseSpec::default() }), ..Lease::default() }
+            Lease {
+                spec: Some(LeaseSpec {
+                    renew_time,
+                    ..LeaseSpec::default()
+                }),
+                ..Lease::default()
+            }
         };
         let leases = [renewed(7), renewed(9), Lease::default()];
         let newest = Moment::of(None, &leases);
-        assert_eq!((newest.now, newest.source), (Some(Wall::from_micros(9)), TimeSource::NewestRenewTime));
-        assert_eq!(Moment::of(Some(Wall::from_micros(1)), &leases).source, TimeSource::ServerDate);
+        assert_eq!(
+            (newest.now, newest.source),
+            (Some(Wall::from_micros(9)), TimeSource::NewestRenewTime)
+        );
+        assert_eq!(
+            Moment::of(Some(Wall::from_micros(1)), &leases).source,
+            TimeSource::ServerDate
+        );
         assert_eq!(Moment::of(None, &[]).source, TimeSource::Unknown);
     }
 }

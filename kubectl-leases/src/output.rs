@@ -35,8 +35,15 @@ impl Printer {
     /// `None` is the table, or for one lease everything about it.
     #[must_use]
     pub fn new(format: Option<Format>, one: bool, shape: Shape) -> Self {
-        let shape = Shape { wide: format == Some(Format::Wide), ..shape };
-        Self { format, one, table: Table::new(shape) }
+        let shape = Shape {
+            wide: format == Some(Format::Wide),
+            ..shape
+        };
+        Self {
+            format,
+            one,
+            table: Table::new(shape),
+        }
     }
 
     /// Prints what there is.
@@ -75,7 +82,9 @@ impl Printer {
 
     fn rows(&mut self, out: &mut impl Write, statuses: &[LeaseStatus]) -> io::Result<()> {
         if self.format == Some(Format::Name) {
-            return statuses.iter().try_for_each(|status| writeln!(out, "lease.coordination.k8s.io/{}", status.name));
+            return statuses
+                .iter()
+                .try_for_each(|status| writeln!(out, "lease.coordination.k8s.io/{}", status.name));
         }
         self.table.print(out, statuses)
     }

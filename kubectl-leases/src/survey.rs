@@ -10,9 +10,13 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-use election_core::elector::{Election, Explanation, IdentityLife, RankedCandidate, Reason, Rules, Standing};
 use election_core::elector::StrategySource;
-use election_core::{IdentityLease, Item, LeaderLease, LeaseKey, LeaseState, Mono, Strategy, Versions, Wall, wire};
+use election_core::elector::{
+    Decision, Election, Explanation, IdentityLife, RankedCandidate, Reason, Rules, Standing,
+};
+use election_core::{
+    IdentityLease, Item, LeaderLease, LeaseKey, LeaseState, Mono, Strategy, Versions, Wall, wire,
+};
 use k8s_openapi::api::coordination::v1::Lease;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 use k8s_openapi::jiff::Timestamp;
@@ -53,17 +57,37 @@ impl Survey {
     /// Sorts the Leases. `strategy` is that of leases that ask for none.
     #[must_use]
     pub fn new<'a>(leases: impl IntoIterator<Item = &'a Lease>, moment: Moment, strategy: Strategy) -> Self {
-        let rules = Rules { strategy, ..Rules::default() };
-        let mut survey =
-            Self { moment, rules, leaders: BTreeMap::new(), identities: BTreeMap::new(), offers: BTreeMap::new() };
+        let rules = Rules {
+            strategy,
+            ..Rules::default()
+        };
+        let mut survey = Self {
+            moment,
+            rules,
+            leaders: BTreeMap::new(),
+            identities: BTreeMap::new(),
+            offers: BTreeMap::new(),
+        };
         for lease in leases {
             match wire::read(lease) {
                 Some(Item::Identity(identity)) => survey.add(identity),
                 Some(Item::Leader(leader)) => {
                     let meta = &lease.metadata;
-                    let writes = meta.managed_fields.iter().flatten().filter_map(|entry| entry.time.as_ref());
-                    let (created, written) = (meta.creation_timestamp.as_ref().map(wall), writes.map(wall).max());
-                    survey.leaders.insert(leader.key.clone(), Leader { lease: leader, created, written });
+                    let writes = meta
+                        .managed_fields
+                        .iter()
+                        .flatten()
+                        .filter_map(|entry| entry.time.as_ref());
+                    let (created, written) =
+                        (meta.creation_timestamp.as_ref().map(wall), writes.map(wall).max());
+                    survey.leaders.insert(
+                        leader.key.clone(),
+                        Leader {
+                            lease: leader,
+                            created,
+                            written,
+                        },
+                    );
                 }
                 None => {}
             }
@@ -74,7 +98,10 @@ impl Survey {
     fn add(&mut self, identity: IdentityLease) {
         let identity = Arc::new(identity);
         for lease in &identity.leads {
-            self.offers.entry(lease.clone()).or_default().push(identity.clone());
+            self.offers
+                .entry(lease.clone())
+                .or_default()
+                .push(identity.clone());
         }
         self.identities.insert(identity.key.clone(), identity);
     }
@@ -82,7 +109,11 @@ impl Survey {
     /// The coordinated leases: somebody offers itself for them, or an elector has granted them.
     #[must_use]
     pub fn coordinated(&self) -> Vec<LeaseStatus> {
-        let granted = self.leaders.iter().filter(|(_, leader)| leader.lease.record.elected).map(|(key, _)| key);
+        let granted = self
+            .leaders
+            .iter()
+            .filter(|(_, leader)| leader.lease.record.elected)
+            .map(|(key, _)| key);
         let mut keys: Vec<_> = granted.chain(self.offers.keys()).collect();
         keys.sort();
         keys.dedup();
@@ -105,24 +136,49 @@ impl Survey {
     #[must_use]
     pub fn warnings(&self) -> Vec<String> {
         let refused = self.identities.values().flat_map(|identity| {
-            identity.refused.iter().map(|refusal| format!("identity lease {}: {refusal}", identity.key))
+            identity
+                .refused
+                .iter()
+                .map(|refusal| format!("identity lease {}: {refusal}", identity.key))
         });
-        let strategies = self.leaders.values().filter_map(|leader| match &leader.lease.strategy {
-            Some(Err(text)) => Some(format!("lease {} asks for {text:?}, which is no strategy", leader.lease.key)),
-            _ => None,
-        });
+        let strategies = self
+            .leaders
+            .values()
+            .filter_map(|leader| match &leader.lease.strategy {
+                Some(Err(text)) => Some(format!(
+                    "lease {} asks for {text:?}, which is no strategy",
+                    leader.lease.key
+                )),
+                _ => None,
+            });
         refused.chain(strategies).collect()
     }
 
     fn status(&self, key: &LeaseKey) -> LeaseStatus {
-        let explanation = self.explain(key);
+        let explanation = self.explain(key, NOW);
         let created = self.leaders.get(key).and_then(|leader| leader.created);
+        let offered = self
+            .leaders
+            .get(key)
+            .filter(|leader| leader.lease.state() == LeaseState::Offered);
+        let offered = offered.and_then(|leader| leader.written);
         let leader = self.leaders.get(key).map(|leader| &leader.lease);
         let record = leader.map(|leader| &leader.record);
-        let candidates: Vec<_> = explanation.candidates.iter().map(|ranked| self.candidate(key, ranked)).collect();
+        let candidates: Vec<_> = explanation
+            .candidates
+            .iter()
+            .map(|ranked| self.candidate(key, ranked))
+            .collect();
         let holder = explanation.holder.as_ref().map(ToString::to_string);
-        let of_holder = candidates.iter().find(|candidate| Some(&candidate.identity) == holder.as_ref());
+        let of_holder = candidates
+            .iter()
+            .find(|candidate| Some(&candidate.identity) == holder.as_ref());
         let in_term = leader.filter(|leader| leader.record.incarnation.is_some());
+        let mut conditions = conditions(&explanation, leader);
+        conditions.extend(
+            self.unattended(key, &explanation)
+                .then_some(Condition::Unattended),
+        );
         let expires = self.moment.now.and(explanation.expires_in);
         LeaseStatus {
             api_version: API_VERSION,
@@ -130,17 +186,23 @@ impl Survey {
             namespace: key.namespace().to_owned(),
             name: key.name().to_owned(),
             state: explanation.state.map_or("Missing", LeaseState::as_str).to_owned(),
-            conditions: conditions(&explanation, leader),
+            conditions,
             versions: of_holder.and_then(|candidate| candidate.versions.clone()),
             holder,
-            preferred_holder: record.and_then(|record| record.preferred_holder.as_ref()).map(ToString::to_string),
+            preferred_holder: record
+                .and_then(|record| record.preferred_holder.as_ref())
+                .map(ToString::to_string),
             term: record.map(|record| record.transitions),
             fencing_token_at_most: in_term.map(|leader| leader.revision.to_string()),
             acquire_time: record.and_then(|record| record.acquire_time).map(rfc3339),
+            offer_time: offered.map(rfc3339),
+            offered_seconds_ago: self.seconds_since(offered),
             renew_time: record.and_then(|record| record.renew_time).map(rfc3339),
             renewed_seconds_ago: record.and_then(|record| self.seconds_since(record.renew_time)),
             expires_in_seconds: expires.map(|left| left.as_secs()),
-            lease_duration_seconds: record.and_then(|record| record.duration).map(|duration| duration.get()),
+            lease_duration_seconds: record
+                .and_then(|record| record.duration)
+                .map(|duration| duration.get()),
             strategy: StrategyView {
                 name: explanation.step.strategy.strategy().as_str(),
                 from_lease: matches!(explanation.step.strategy, StrategySource::Lease(_)),
@@ -149,21 +211,28 @@ impl Survey {
                 code: explanation.step.decision.code(),
                 message: explanation.step.decision.to_string(),
             },
-            reason: Statement { code: explanation.step.reason.code(), message: explanation.step.reason.to_string() },
+            reason: Statement {
+                code: explanation.step.reason.code(),
+                message: explanation.step.reason.to_string(),
+            },
             candidates,
             creation_timestamp: created.map(rfc3339),
             age_seconds: self.seconds_since(created),
             resource_version: leader.map(|leader| leader.revision.to_string()),
-            observed: Observed { time: self.moment.now.map(rfc3339), source: self.moment.source },
+            observed: Observed {
+                time: self.moment.now.map(rfc3339),
+                source: self.moment.source,
+            },
         }
     }
 
-    /// What the election says about a lease, when it is told that everything was seen when it happened.
-    fn explain(&self, key: &LeaseKey) -> Explanation {
-        let long_ago = NOW.before(LONG);
-        let mut election = Election::new(key.clone(), self.rules, long_ago);
+    /// What the election says about a lease at a moment, when it is told that everything was seen when it happened.
+    fn explain(&self, key: &LeaseKey, at: Mono) -> Explanation {
+        let mut election = Election::new(key.clone(), self.rules, NOW.before(LONG));
         election.observe_occupied(self.identities.contains_key(key));
-        for identity in self.offers.get(key).into_iter().flatten() {
+        let there =
+            |identity: &&Arc<IdentityLease>| at == NOW || NOW.before(self.since(identity.created)) < at;
+        for identity in self.offers.get(key).into_iter().flatten().filter(there) {
             let seen = NOW.before(self.since(identity.renew_time));
             election.observe_candidate_life(identity.clone(), IdentityLife::first(seen, identity));
         }
@@ -171,18 +240,30 @@ impl Survey {
             Some(leader) => {
                 election.observe_lease(NOW.before(self.since(leader.last_life())), leader.lease.clone());
                 if leader.lease.state() == LeaseState::Fresh {
-                    self.let_it_settle(&mut election);
+                    self.let_it_settle(&mut election, at);
                 }
             }
-            None => self.let_it_settle(&mut election),
+            None => self.let_it_settle(&mut election, at),
         }
-        election.explain(NOW)
+        election.explain(at)
     }
 
     /// A plugin that is asked once would else always find a settle window that has just begun.
-    fn let_it_settle(&self, election: &mut Election) {
+    fn let_it_settle(&self, election: &mut Election, at: Mono) {
         // The step says that it waits for the window; nobody carries anything out here.
-        let _ = election.step(NOW.before(self.rules.timing.settle_window));
+        let _ = election.step(at.before(self.rules.timing.settle_window));
+    }
+
+    /// Whether an elector would have made the same grant a while ago, so that there seems to be none.
+    fn unattended(&self, key: &LeaseKey, explanation: &Explanation) -> bool {
+        let grants = matches!(
+            explanation.step.decision,
+            Decision::Offer { .. } | Decision::Create
+        );
+        grants && self.moment.now.is_some() && {
+            let before = self.explain(key, NOW.before(OVERDUE));
+            before.step.decision.code() == explanation.step.decision.code()
+        }
     }
 
     fn candidate(&self, key: &LeaseKey, ranked: &RankedCandidate) -> CandidateStatus {
@@ -196,7 +277,10 @@ impl Survey {
             identity: ranked.identity.to_string(),
             versions: ranked.versions.as_ref().map(pair),
             live: !matches!(ranked.standing, Standing::NotLive { .. } | Standing::Refused),
-            standing: Statement { code: ranked.standing.code(), message },
+            standing: Statement {
+                code: ranked.standing.code(),
+                message,
+            },
             hand_written: ranked.silent.is_none(),
             renew_time: renewed.map(rfc3339),
             renewed_seconds_ago: self.seconds_since(renewed),
@@ -205,7 +289,11 @@ impl Survey {
 
     /// How long ago that was; what is not known counts as now, so that nothing is said to be dead without a reason.
     fn since(&self, then: Option<Wall>) -> Duration {
-        self.moment.now.zip(then).map_or(Duration::ZERO, |(now, then)| since(now, then)).min(LONG)
+        self.moment
+            .now
+            .zip(then)
+            .map_or(Duration::ZERO, |(now, then)| since(now, then))
+            .min(LONG)
     }
 
     fn seconds_since(&self, then: Option<Wall>) -> Option<u64> {
@@ -215,6 +303,8 @@ impl Survey {
 
 /// The moment of the read on the election's own clock, which has any origin.
 const NOW: Mono = Mono::from_nanos(u64::MAX / 2);
+/// Longer than an elector takes for anything, a restart of its own included.
+const OVERDUE: Duration = Duration::from_secs(30);
 /// Longer than anything is remembered.
 const LONG: Duration = Duration::from_secs(100 * 365 * 86_400);
 
@@ -244,7 +334,10 @@ fn conditions(explanation: &Explanation, leader: Option<&LeaderLease>) -> Vec<Co
 }
 
 fn pair(versions: &Versions) -> VersionPair {
-    VersionPair { emulation: versions.emulation.to_string(), binary: versions.binary.to_string() }
+    VersionPair {
+        emulation: versions.emulation.to_string(),
+        binary: versions.binary.to_string(),
+    }
 }
 
 fn wall(time: &Time) -> Wall {
@@ -252,5 +345,7 @@ fn wall(time: &Time) -> Wall {
 }
 
 fn rfc3339(wall: Wall) -> String {
-    Timestamp::from_microsecond(wall.as_micros()).map(|time| time.to_string()).unwrap_or_default()
+    Timestamp::from_microsecond(wall.as_micros())
+        .map(|time| time.to_string())
+        .unwrap_or_default()
 }

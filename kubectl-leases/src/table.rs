@@ -35,7 +35,11 @@ impl Table {
     /// An empty table.
     #[must_use]
     pub const fn new(shape: Shape) -> Self {
-        Self { shape, widths: Vec::new(), begun: false }
+        Self {
+            shape,
+            widths: Vec::new(),
+            begun: false,
+        }
     }
 
     /// Prints rows, under the column names if these are the first.
@@ -53,9 +57,25 @@ impl Table {
 
     fn headers(&self) -> Vec<String> {
         let namespace = self.shape.namespace.then_some("NAMESPACE");
-        let usual = ["NAME", "STATE", "HOLDER", "VERSION", "TERM", "RENEWED", "CANDIDATES"];
-        let wide = if self.shape.wide { &["PREFERRED", "TOKEN", "STRATEGY", "REASON"][..] } else { &[] };
-        let all = namespace.into_iter().chain(usual).chain(wide.iter().copied()).chain(["AGE"]);
+        let usual = [
+            "NAME",
+            "STATE",
+            "HOLDER",
+            "VERSION",
+            "TERM",
+            "RENEWED",
+            "CANDIDATES",
+        ];
+        let wide = if self.shape.wide {
+            &["PREFERRED", "TOKEN", "STRATEGY", "REASON"][..]
+        } else {
+            &[]
+        };
+        let all = namespace
+            .into_iter()
+            .chain(usual)
+            .chain(wide.iter().copied())
+            .chain(["AGE"]);
         all.map(str::to_owned).collect()
     }
 
@@ -78,19 +98,28 @@ impl Table {
             status.state_words(),
             status.holder.clone().unwrap_or_else(|| NONE.to_owned()),
             version,
-            status.term.map_or_else(|| NONE.to_owned(), |term| term.to_string()),
+            status
+                .term
+                .map_or_else(|| NONE.to_owned(), |term| term.to_string()),
             renewed,
             format!("{live}/{all}"),
         ]);
         if self.shape.wide {
             cells.extend([
                 status.preferred_holder.clone().unwrap_or_else(|| NONE.to_owned()),
-                status.fencing_token_at_most.as_ref().map_or_else(|| NONE.to_owned(), |token| format!("<={token}")),
+                status
+                    .fencing_token_at_most
+                    .as_ref()
+                    .map_or_else(|| NONE.to_owned(), |token| format!("<={token}")),
                 status.strategy.name.to_owned(),
                 status.reason.code.to_owned(),
             ]);
         }
-        cells.push(status.age_seconds.map_or_else(|| UNKNOWN.to_owned(), seconds_in_words));
+        cells.push(
+            status
+                .age_seconds
+                .map_or_else(|| UNKNOWN.to_owned(), seconds_in_words),
+        );
         cells
     }
 
@@ -104,7 +133,9 @@ impl Table {
     }
 
     fn line(&self, out: &mut impl Write, cells: &[String]) -> io::Result<()> {
-        let Some((last, rest)) = cells.split_last() else { return Ok(()) };
+        let Some((last, rest)) = cells.split_last() else {
+            return Ok(());
+        };
         for (cell, width) in rest.iter().zip(&self.widths) {
             write!(out, "{cell:width$}", width = width + GAP)?;
         }

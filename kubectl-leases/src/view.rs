@@ -25,7 +25,11 @@ impl LeaseStatusList {
     /// A list of these.
     #[must_use]
     pub const fn new(items: Vec<LeaseStatus>) -> Self {
-        Self { api_version: API_VERSION, kind: "LeaseStatusList", items }
+        Self {
+            api_version: API_VERSION,
+            kind: "LeaseStatusList",
+            items,
+        }
     }
 }
 
@@ -64,6 +68,12 @@ pub struct LeaseStatus {
     /// When the term began.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub acquire_time: Option<String>,
+    /// When it was offered, as far as the server has noted it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub offer_time: Option<String>,
+    /// How long ago that was, by the time of `observed`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub offered_seconds_ago: Option<u64>,
     /// When it was last renewed, by the clock of who renewed it.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub renew_time: Option<String>,
@@ -112,6 +122,8 @@ pub enum Condition {
     Unanswered,
     /// Nobody who offers itself could lead.
     NoElectableCandidate,
+    /// Somebody could lead for a while already, and no elector has done anything about it.
+    Unattended,
 }
 
 impl Condition {
@@ -125,6 +137,7 @@ impl Condition {
             Self::OrdinaryHolder => "OrdinaryHolder",
             Self::Unanswered => "Unanswered",
             Self::NoElectableCandidate => "Stuck",
+            Self::Unattended => "Unattended",
         }
     }
 }
@@ -195,13 +208,19 @@ impl LeaseStatus {
     #[must_use]
     pub fn state_words(&self) -> String {
         let words = self.conditions.iter().map(|condition| condition.as_str());
-        std::iter::once(self.state.as_str()).chain(words).collect::<Vec<_>>().join(",")
+        std::iter::once(self.state.as_str())
+            .chain(words)
+            .collect::<Vec<_>>()
+            .join(",")
     }
 
     /// How many candidates could lead, and how many there are.
     #[must_use]
     pub fn counts(&self) -> (usize, usize) {
-        (self.candidates.iter().filter(|candidate| candidate.live).count(), self.candidates.len())
+        (
+            self.candidates.iter().filter(|candidate| candidate.live).count(),
+            self.candidates.len(),
+        )
     }
 
     /// Whether the two say the same, whatever time has passed between them.
@@ -213,8 +232,16 @@ impl LeaseStatus {
     /// Without anything that changes only because time passes, or because somebody who lives says so.
     fn timeless(&self) -> Self {
         let mut status = self.clone();
-        let observed = Observed { time: None, source: TimeSource::Unknown };
-        (status.renew_time, status.renewed_seconds_ago, status.expires_in_seconds) = (None, None, None);
+        let observed = Observed {
+            time: None,
+            source: TimeSource::Unknown,
+        };
+        (
+            status.renew_time,
+            status.renewed_seconds_ago,
+            status.expires_in_seconds,
+        ) = (None, None, None);
+        (status.offer_time, status.offered_seconds_ago) = (None, None);
         (status.age_seconds, status.resource_version, status.observed) = (None, None, observed);
         status.fencing_token_at_most = None;
         status.decision.message.clear();

@@ -1,5 +1,35 @@
 //! A small, honest Kubernetes API server in one process, for tests and demonstrations.
-#![warn(missing_docs)]
+//!
+//! It serves what leader election, its controllers and everyday `kubectl` use, by the rules of a real server, and
+//! refuses the rest with the `Status` that a real server would send. In a test there are no sockets and no clock but
+//! tokio's, which may be paused; behind TLS on loopback the same service is there for `kubectl`.
+//!
+//! ```
+//! use k8s_openapi::api::coordination::v1::Lease;
+//! use kube::api::{Api, PostParams};
+//! use local_controlplane::ControlPlane;
+//!
+//! # #[tokio::main(flavor = "current_thread")]
+//! # async fn main() -> kube::Result<()> {
+//! let plane = ControlPlane::new();
+//! let leases: Api<Lease> = Api::namespaced(plane.client_as("example"), "default");
+//! let mut lease = Lease::default();
+//! lease.metadata.name = Some("sample-controller".into());
+//! let created = leases.create(&PostParams::default(), &lease).await?;
+//! assert!(created.metadata.resource_version.is_some());
+//! assert_eq!(plane.requests().writes_by("example"), 1);
+//! # Ok(())
+//! # }
+//! ```
+//!
+//! # How it is built
+//! A request becomes a target and a verb (`api::target`), a body becomes an object that the kind's schema accepts
+//! (`api::incoming`), and one path writes every object of every kind (`api::write`). What differs between kinds is
+//! data (`kinds`). The store (`store`) knows only keys, revisions and history; a watch is a cursor into that history.
+//!
+//! # What is not there
+//! Server-side apply and managed fields, CEL rules, admission, RBAC enforcement (there is one user), impersonation,
+//! webhooks, a scheduler, a kubelet. A request for one of the first two is refused.
 
 mod api;
 mod audit;

@@ -1,9 +1,10 @@
 //! A Kubernetes control plane on this machine: TLS on loopback, a kubeconfig, and nothing to install.
 
-use anyhow::Context;
 use clap::Parser;
 use local_controlplane::{UpOptions, up};
+use std::io::Write;
 use std::path::PathBuf;
+use std::process::ExitCode;
 use tracing_subscriber::EnvFilter;
 
 /// Run a small Kubernetes API server on loopback until Ctrl-C.
@@ -25,7 +26,7 @@ struct Arguments {
 }
 
 #[tokio::main]
-async fn main() -> anyhow::Result<()> {
+async fn main() -> ExitCode {
     let arguments = Arguments::parse();
     let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new("warn"));
     tracing_subscriber::fmt()
@@ -44,5 +45,16 @@ async fn main() -> anyhow::Result<()> {
         data_dir,
         quiet,
     };
-    up(options).await.context("the control plane stopped")
+    match up(options).await {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            // The whole chain in one line, and no backtrace: these are mistakes of use, not of the program.
+            let _ = writeln!(
+                std::io::stderr(),
+                "local-controlplane: {:#}",
+                anyhow::Error::from(error)
+            );
+            ExitCode::FAILURE
+        }
+    }
 }

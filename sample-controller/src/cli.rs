@@ -2,7 +2,7 @@
 //!
 //! The flags are in `flags.rs`, the work of a term in `work.rs`.
 
-use std::io::Write;
+use std::io::{IsTerminal, Write};
 use std::process::ExitCode;
 
 use anyhow::Context;
@@ -21,8 +21,10 @@ pub async fn run(flags: &Flags) -> anyhow::Result<()> {
     let timing = flags.knobs.timing();
     let termination = candidate::termination();
     let config = candidate::client::load(flags.kubeconfig.as_deref(), flags.context.as_deref()).await?;
-    let work_client = kube::Client::try_from(config.clone()).context("cannot make a client from the kubeconfig")?;
-    let client = candidate::client::lease_client(config).context("cannot make a client from the kubeconfig")?;
+    let work_client =
+        kube::Client::try_from(config.clone()).context("cannot make a client from the kubeconfig")?;
+    let client =
+        candidate::client::lease_client(config).context("cannot make a client from the kubeconfig")?;
     let mut candidate = Candidate::builder(client, lease)
         .identity(flags.identity.as_str())
         .binary_version(flags.binary_version.clone())
@@ -54,7 +56,11 @@ pub async fn run(flags: &Flags) -> anyhow::Result<()> {
 pub fn start_log(format: LogFormat) {
     let filter = tracing_subscriber::EnvFilter::try_from_default_env()
         .unwrap_or_else(|_| tracing_subscriber::EnvFilter::new("info,kube=error"));
-    let builder = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).with_target(false);
+    let builder = tracing_subscriber::fmt()
+        .with_env_filter(filter)
+        .with_writer(std::io::stderr)
+        .with_ansi(std::io::stderr().is_terminal())
+        .with_target(false);
     match format {
         LogFormat::Text => builder.init(),
         LogFormat::Json => builder.json().init(),

@@ -134,22 +134,27 @@ impl Flags {
         }
         let lease: LeaseKey = self.lease.parse()?;
         match &self.namespace {
-            Some(namespace) if namespace != lease.namespace() => {
-                Err(LeaseFlagError::TwoNamespaces { lease, namespace: namespace.clone() })
-            }
+            Some(namespace) if namespace != lease.namespace() => Err(LeaseFlagError::TwoNamespaces {
+                lease,
+                namespace: namespace.clone(),
+            }),
             _ => Ok(lease),
         }
     }
 }
 
 fn duration(text: &str) -> Result<Duration, String> {
-    let parsed: SignedDuration = text.parse().map_err(|_| "write a duration like 500ms or 4s".to_owned())?;
+    let parsed: SignedDuration = text
+        .parse()
+        .map_err(|_| "write a duration like 500ms or 4s".to_owned())?;
     Duration::try_from(parsed).map_err(|_| "a duration must not be negative".to_owned())
 }
 
 fn whole_seconds(text: &str) -> Result<LeaseSeconds, String> {
     let duration = duration(text)?;
-    let whole = (duration.subsec_nanos() == 0).then(|| u32::try_from(duration.as_secs()).ok()).flatten();
+    let whole = (duration.subsec_nanos() == 0)
+        .then(|| u32::try_from(duration.as_secs()).ok())
+        .flatten();
     whole.and_then(LeaseSeconds::new).ok_or_else(|| {
         "it must be a positive number of whole seconds: the field of a lease holds no other".to_owned()
     })
@@ -166,14 +171,36 @@ mod tests {
     #[test]
     fn the_flags_are_those_of_the_prototype() {
         let given = flags(&[
-            "--kubeconfig", "/etc/kube", "--binary-version", "1.30", "--compatibility-version", "1.29", "--identity", "b",
+            "--kubeconfig",
+            "/etc/kube",
+            "--binary-version",
+            "1.30",
+            "--compatibility-version",
+            "1.29",
+            "--identity",
+            "b",
         ]);
         let given = given.unwrap();
-        assert_eq!((given.binary_version.as_str(), given.compatibility_version.as_str()), ("1.30", "1.29"));
+        assert_eq!(
+            (
+                given.binary_version.as_str(),
+                given.compatibility_version.as_str()
+            ),
+            ("1.30", "1.29")
+        );
         let defaults = flags(&[]).unwrap();
         assert_eq!(defaults.identity, "sample-controller-a");
-        assert_eq!((defaults.binary_version.as_str(), defaults.compatibility_version.as_str()), ("1.29", "1.29"));
-        assert_eq!(defaults.leader_lease().unwrap().to_string(), "kube-system/sample-controller");
+        assert_eq!(
+            (
+                defaults.binary_version.as_str(),
+                defaults.compatibility_version.as_str()
+            ),
+            ("1.29", "1.29")
+        );
+        assert_eq!(
+            defaults.leader_lease().unwrap().to_string(),
+            "kube-system/sample-controller"
+        );
         assert_eq!(defaults.knobs.timing(), Timing::default());
     }
 
@@ -190,7 +217,10 @@ mod tests {
         check(&["--lease", "a/b"], Ok("a/b"));
         check(&["--lease", "a/b", "--namespace", "a"], Ok("a/b"));
         check(&["--lease", "b", "--namespace", "c"], Ok("c/b"));
-        check(&["--lease", "a/b", "--namespace", "c"], Err("--lease a/b is not in --namespace c"));
+        check(
+            &["--lease", "a/b", "--namespace", "c"],
+            Err("--lease a/b is not in --namespace c"),
+        );
         check(&["--lease", "a/b/c"], Err("names no lease"));
         check(&["--lease", ""], Err("names no lease"));
     }
@@ -201,7 +231,10 @@ mod tests {
             let error = flags(args).expect_err(word);
             assert!(error.contains(word), "{error}");
         };
-        check(&["--binary-version", "latest"], "write it like 1.29, v1.29.3 or 1.30.0-alpha.1");
+        check(
+            &["--binary-version", "latest"],
+            "write it like 1.29, v1.29.3 or 1.30.0-alpha.1",
+        );
         check(&["--lease-duration", "1500ms"], "whole seconds");
         check(&["--lease-duration", "15"], "write a duration like 500ms or 4s");
         check(&["--stop-grace=-1s"], "must not be negative");

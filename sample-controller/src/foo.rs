@@ -22,10 +22,10 @@ use serde::{Deserialize, Serialize};
     // Groups under k8s.io belong to the Kubernetes project (KEP-2337); an API server refuses a definition that does not say
     // how it stands to that.
     annotation("api-approved.kubernetes.io", "unapproved, demonstration only"),
-    printcolumn(json_path = ".spec.deploymentName", name = "Deployment", type_ = "string"),
-    printcolumn(json_path = ".spec.replicas", name = "Replicas", type_ = "integer"),
-    printcolumn(json_path = ".status.availableReplicas", name = "Available", type_ = "integer"),
-    printcolumn(json_path = ".metadata.creationTimestamp", name = "Age", type_ = "date")
+    printcolumn = r#"{"name":"Deployment","type":"string","jsonPath":".spec.deploymentName"}"#,
+    printcolumn = r#"{"name":"Replicas","type":"integer","jsonPath":".spec.replicas"}"#,
+    printcolumn = r#"{"name":"Available","type":"integer","jsonPath":".status.availableReplicas"}"#,
+    printcolumn = r#"{"name":"Age","type":"date","jsonPath":".metadata.creationTimestamp"}"#
 )]
 #[serde(rename_all = "camelCase")]
 pub struct FooSpec {
@@ -55,5 +55,9 @@ pub fn definition() -> CustomResourceDefinition {
 /// How many replicas of a Deployment are available.
 #[must_use]
 pub fn available(deployment: &Deployment) -> i32 {
-    deployment.status.as_ref().and_then(|status| status.available_replicas).unwrap_or(0)
+    deployment
+        .status
+        .as_ref()
+        .and_then(|status| status.available_replicas)
+        .unwrap_or(0)
 }

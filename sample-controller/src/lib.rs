@@ -6,6 +6,8 @@
 //!
 //! Nothing of the election itself is in here: that is the crate `candidate`.
 
+#![expect(clippy::disallowed_names, reason = "the resource of the sample is called Foo")]
+
 pub mod cli;
 pub mod flags;
 pub mod foo;

@@ -53,7 +53,9 @@ pub enum Step {
 /// Compares a Foo with the Deployment of its name.
 #[must_use]
 pub fn decide(foo: &Foo, current: Option<&Deployment>, stamp: &Stamp) -> Step {
-    let Some(current) = current else { return Step::Create(Box::new(wanted(foo, stamp))) };
+    let Some(current) = current else {
+        return Step::Create(Box::new(wanted(foo, stamp)));
+    };
     if !owns(foo, current) {
         return Step::Foreign;
     }
@@ -61,7 +63,9 @@ pub fn decide(foo: &Foo, current: Option<&Deployment>, stamp: &Stamp) -> Step {
         return Step::Superseded;
     }
     let replicas = replicas(current);
-    if current.metadata.deletion_timestamp.is_some() || foo.spec.replicas.is_none_or(|wanted| Some(wanted) == replicas) {
+    if current.metadata.deletion_timestamp.is_some()
+        || foo.spec.replicas.is_none_or(|wanted| Some(wanted) == replicas)
+    {
         return Step::Keep;
     }
     let mut update = current.clone();
@@ -73,17 +77,25 @@ pub fn decide(foo: &Foo, current: Option<&Deployment>, stamp: &Stamp) -> Step {
 /// The status of a Foo, when it has to change.
 #[must_use]
 pub fn status(foo: &Foo, deployment: &Deployment) -> Option<FooStatus> {
-    let status = FooStatus { available_replicas: available(deployment) };
+    let status = FooStatus {
+        available_replicas: available(deployment),
+    };
     (foo.status.as_ref() != Some(&status)).then_some(status)
 }
 
 fn owns(foo: &Foo, deployment: &Deployment) -> bool {
-    let controller = deployment.owner_references().iter().find(|owner| owner.controller == Some(true));
+    let controller = deployment
+        .owner_references()
+        .iter()
+        .find(|owner| owner.controller == Some(true));
     controller.is_some_and(|owner| Some(&owner.uid) == foo.metadata.uid.as_ref())
 }
 
 fn token(deployment: &Deployment) -> Option<FencingToken> {
-    deployment.annotations().get(FENCING_TOKEN).map(|text| FencingToken::new(Revision::new(text)))
+    deployment
+        .annotations()
+        .get(FENCING_TOKEN)
+        .map(|text| FencingToken::new(Revision::new(text)))
 }
 
 fn annotations(stamp: &Stamp) -> BTreeMap<String, String> {
@@ -98,8 +110,11 @@ fn wanted(foo: &Foo, stamp: &Stamp) -> Deployment {
         ("app".to_owned(), "nginx".to_owned()),
         ("controller".to_owned(), foo.name_any()),
     ]);
-    let container =
-        Container { name: "nginx".to_owned(), image: Some("nginx:latest".to_owned()), ..Container::default() };
+    let container = Container {
+        name: "nginx".to_owned(),
+        image: Some("nginx:latest".to_owned()),
+        ..Container::default()
+    };
     Deployment {
         metadata: ObjectMeta {
             name: Some(foo.spec.deployment_name.clone()),
@@ -110,10 +125,19 @@ fn wanted(foo: &Foo, stamp: &Stamp) -> Deployment {
         },
         spec: DeploymentSpec {
             replicas: foo.spec.replicas,
-            selector: LabelSelector { match_labels: Some(labels.clone()), ..LabelSelector::default() },
+            selector: LabelSelector {
+                match_labels: Some(labels.clone()),
+                ..LabelSelector::default()
+            },
             template: PodTemplateSpec {
-                metadata: Some(ObjectMeta { labels: Some(labels), ..ObjectMeta::default() }),
-                spec: Some(PodSpec { containers: vec![container], ..PodSpec::default() }),
+                metadata: Some(ObjectMeta {
+                    labels: Some(labels),
+                    ..ObjectMeta::default()
+                }),
+                spec: Some(PodSpec {
+                    containers: vec![container],
+                    ..PodSpec::default()
+                }),
             },
             ..DeploymentSpec::default()
         },
@@ -133,7 +157,9 @@ pub struct Context {
 
 impl std::fmt::Debug for Context {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Context").field("stamp", &self.stamp).finish_non_exhaustive()
+        f.debug_struct("Context")
+            .field("stamp", &self.stamp)
+            .finish_non_exhaustive()
     }
 }
 
@@ -149,7 +175,9 @@ pub enum Error {
         cause: kube::Error,
     },
     /// The Deployment belongs to somebody else.
-    #[error("Deployment {0} exists and is not managed by this Foo: delete it, or give the Foo another deploymentName")]
+    #[error(
+        "Deployment {0} exists and is not managed by this Foo: delete it, or give the Foo another deploymentName"
+    )]
     Foreign(String),
     /// A later leader wrote the Deployment.
     #[error("Deployment {0} was written in a later term than this one: nothing was changed")]
@@ -162,7 +190,9 @@ impl Error {
     pub fn retry_after(&self) -> Option<Duration> {
         match self {
             Self::Request { cause, .. } => match classify(cause) {
-                Failure::Conflict | Failure::AlreadyExists | Failure::NotFound => Some(Duration::from_secs(1)),
+                Failure::Conflict | Failure::AlreadyExists | Failure::NotFound => {
+                    Some(Duration::from_secs(1))
+                }
                 Failure::Unknown(_) => Some(Duration::from_secs(5)),
                 Failure::Refused(_) => Some(Duration::from_secs(30)),
             },
@@ -185,7 +215,10 @@ pub async fn reconcile(foo: Arc<Foo>, context: Arc<Context>) -> Result<Action, E
         return Ok(Action::await_change());
     }
     let deployments: Api<Deployment> = Api::namespaced(context.client.clone(), &namespace);
-    let current = deployments.get_opt(name).await.map_err(failed("read the Deployment"))?;
+    let current = deployments
+        .get_opt(name)
+        .await
+        .map_err(failed("read the Deployment"))?;
     let written = match decide(&foo, current.as_ref(), &context.stamp) {
         Step::Create(wanted) => {
             let created = deployments.create(&PostParams::default(), &wanted).await;
@@ -205,7 +238,7 @@ pub async fn reconcile(foo: Arc<Foo>, context: Arc<Context>) -> Result<Action, E
     if let Some((action, deployment)) = &written {
         tracing::info!(
             identity = %context.stamp.identity, token = %context.stamp.token, foo = %format_args!("{namespace}/{}", foo.name_any()),
-            deployment = %format_args!("{namespace}/{name}"), replicas = ?replicas(deployment), action, "worked"
+            deployment = %format_args!("{namespace}/{name}"), replicas = replicas(deployment), action, "worked"
         );
     }
     if let Some(deployment) = written.map(|(_, deployment)| deployment).or(current) {
@@ -220,19 +253,27 @@ pub fn retry(foo: &Foo, error: &Error) -> Action {
     let foo = format!("{}/{}", foo.namespace().unwrap_or_default(), foo.name_any());
     match error {
         // Somebody else wrote meanwhile: an everyday thing.
-        Error::Request { cause, .. } if classify(cause) == Failure::Conflict => tracing::debug!(foo, %error, "again"),
+        Error::Request { cause, .. } if classify(cause) == Failure::Conflict => {
+            tracing::debug!(foo, %error, "again")
+        }
         _ => tracing::warn!(foo, %error, "not reconciled"),
     }
-    error.retry_after().map_or_else(Action::await_change, Action::requeue)
+    error
+        .retry_after()
+        .map_or_else(Action::await_change, Action::requeue)
 }
 
 async fn write_status(foo: &Foo, deployment: &Deployment, context: &Context) -> Result<(), Error> {
-    let Some(status) = status(foo, deployment) else { return Ok(()) };
+    let Some(status) = status(foo, deployment) else {
+        return Ok(());
+    };
     let foos: Api<Foo> = Api::namespaced(context.client.clone(), &foo.namespace().unwrap_or_default());
     let mut update = foo.clone();
     update.status = Some(status);
     // The resource version of the Foo that was read makes this write conditional.
-    let written = foos.replace_status(&foo.name_any(), &PostParams::default(), &update).await;
+    let written = foos
+        .replace_status(&foo.name_any(), &PostParams::default(), &update)
+        .await;
     written.map(drop).map_err(failed("write the status of the Foo"))
 }
 
@@ -240,7 +281,10 @@ async fn warn_about_foreign(foo: &Foo, context: &Context) {
     let event = Event {
         type_: EventType::Warning,
         reason: ERR_RESOURCE_EXISTS.to_owned(),
-        note: Some(format!("Deployment {:?} already exists and is not managed by Foo", foo.spec.deployment_name)),
+        note: Some(format!(
+            "Deployment {:?} already exists and is not managed by Foo",
+            foo.spec.deployment_name
+        )),
         action: "Reconcile".to_owned(),
         secondary: None,
     };
@@ -263,11 +307,20 @@ mod tests {
     use crate::foo::FooSpec;
 
     fn stamp(token: &str) -> Stamp {
-        Stamp { identity: "bravo".to_owned(), token: FencingToken::new(Revision::new(token)) }
+        Stamp {
+            identity: "bravo".to_owned(),
+            token: FencingToken::new(Revision::new(token)),
+        }
     }
 
     fn foo(replicas: Option<i32>) -> Foo {
-        let mut foo = Foo::new("foo", FooSpec { deployment_name: "web".to_owned(), replicas });
+        let mut foo = Foo::new(
+            "foo",
+            FooSpec {
+                deployment_name: "web".to_owned(),
+                replicas,
+            },
+        );
         foo.metadata.namespace = Some("default".to_owned());
         foo.metadata.uid = Some("foo-uid".to_owned());
         foo
@@ -279,9 +332,14 @@ mod tests {
 
     #[test]
     fn a_missing_deployment_is_created_and_owned() {
-        let Step::Create(created) = decide(&foo(Some(2)), None, &stamp("7")) else { panic!("it should be created") };
+        let Step::Create(created) = decide(&foo(Some(2)), None, &stamp("7")) else {
+            panic!("it should be created")
+        };
         let owner = &created.owner_references()[0];
-        assert_eq!((owner.kind.as_str(), owner.uid.as_str(), owner.controller), ("Foo", "foo-uid", Some(true)));
+        assert_eq!(
+            (owner.kind.as_str(), owner.uid.as_str(), owner.controller),
+            ("Foo", "foo-uid", Some(true))
+        );
         assert_eq!(replicas(&created), Some(2));
         assert_eq!(created.annotations()[RECONCILED_BY], "bravo");
         assert_eq!(created.annotations()[FENCING_TOKEN], "7");
@@ -292,11 +350,17 @@ mod tests {
     #[test]
     fn drift_of_the_replicas_is_repaired_in_the_name_of_this_term() {
         let drifted = deployment(5, "7");
-        let Step::Update(update) = decide(&foo(Some(2)), Some(&drifted), &stamp("9")) else { panic!("not repaired") };
+        let Step::Update(update) = decide(&foo(Some(2)), Some(&drifted), &stamp("9")) else {
+            panic!("not repaired")
+        };
         assert_eq!(replicas(&update), Some(2));
         assert_eq!(update.annotations()[FENCING_TOKEN], "9");
         assert_eq!(decide(&foo(Some(5)), Some(&drifted), &stamp("9")), Step::Keep);
-        assert_eq!(decide(&foo(None), Some(&drifted), &stamp("9")), Step::Keep, "nobody said how many");
+        assert_eq!(
+            decide(&foo(None), Some(&drifted), &stamp("9")),
+            Step::Keep,
+            "nobody said how many"
+        );
     }
 
     #[test]
@@ -306,19 +370,26 @@ mod tests {
         assert_eq!(decide(&foo(Some(2)), Some(&foreign), &stamp("9")), Step::Foreign);
         let mut other = foo(Some(5));
         other.metadata.uid = Some("another-uid".to_owned());
-        assert_eq!(decide(&other, Some(&deployment(5, "7")), &stamp("9")), Step::Foreign);
+        assert_eq!(
+            decide(&other, Some(&deployment(5, "7")), &stamp("9")),
+            Step::Foreign
+        );
     }
 
     #[test]
     fn a_leader_of_the_past_does_not_write_over_a_later_one() {
-        assert_eq!(decide(&foo(Some(2)), Some(&deployment(5, "10")), &stamp("9")), Step::Superseded);
+        assert_eq!(
+            decide(&foo(Some(2)), Some(&deployment(5, "10")), &stamp("9")),
+            Step::Superseded
+        );
     }
 
     #[test]
     fn a_deployment_that_is_being_deleted_is_left_alone() {
         let mut leaving = deployment(5, "7");
-        leaving.metadata.deletion_timestamp =
-            Some(k8s_openapi::apimachinery::pkg::apis::meta::v1::Time(k8s_openapi::jiff::Timestamp::UNIX_EPOCH));
+        leaving.metadata.deletion_timestamp = Some(k8s_openapi::apimachinery::pkg::apis::meta::v1::Time(
+            k8s_openapi::jiff::Timestamp::UNIX_EPOCH,
+        ));
         assert_eq!(decide(&foo(Some(2)), Some(&leaving), &stamp("9")), Step::Keep);
     }
 
@@ -326,10 +397,22 @@ mod tests {
     fn the_status_is_written_only_when_it_differs() {
         let mut deployment = deployment(2, "7");
         let mut foo = foo(Some(2));
-        assert_eq!(status(&foo, &deployment), Some(FooStatus { available_replicas: 0 }));
-        foo.status = Some(FooStatus { available_replicas: 0 });
+        assert_eq!(
+            status(&foo, &deployment),
+            Some(FooStatus {
+                available_replicas: 0
+            })
+        );
+        foo.status = Some(FooStatus {
+            available_replicas: 0,
+        });
         assert_eq!(status(&foo, &deployment), None);
         deployment.status.get_or_insert_default().available_replicas = Some(2);
-        assert_eq!(status(&foo, &deployment), Some(FooStatus { available_replicas: 2 }));
+        assert_eq!(
+            status(&foo, &deployment),
+            Some(FooStatus {
+                available_replicas: 2
+            })
+        );
     }
 }

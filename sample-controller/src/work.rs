@@ -23,12 +23,13 @@ use crate::reconcile::{self, Context, Stamp, reconcile};
 /// Works until the term ends, then gives the lease back, and not before the work has stopped.
 ///
 /// A reconciliation that is under way gets `stop_grace` to finish; after that it is dropped. The fence of the client is
-/// the second line: it refuses whatever would be written after the deadline.
+/// the second line: it refuses whatever would be written after the deadline. That a term begins, and why it ends, is logged
+/// by the crate `candidate`.
 pub async fn term(leadership: Leadership, stop_grace: Duration) {
-    let stamp = Stamp { identity: leadership.identity().to_string(), token: leadership.token().clone() };
-    tracing::info!(
-        identity = stamp.identity, lease = %leadership.lease(), term = leadership.term(), token = %stamp.token, "leading"
-    );
+    let stamp = Stamp {
+        identity: leadership.identity().to_string(),
+        token: leadership.token().clone(),
+    };
     let ended = leadership.ended().shared();
     {
         let stop = ended.clone().map(drop);
@@ -43,31 +44,31 @@ pub async fn term(leadership: Leadership, stop_grace: Duration) {
             () = overdue => tracing::warn!(identity = stamp.identity, "the work has not stopped in time: it is dropped"),
         }
     }
-    let reason = leadership.end_reason();
-    tracing::info!(
-        identity = stamp.identity,
-        lease = %leadership.lease(),
-        term = leadership.term(),
-        reason = reason.as_ref().map_or("WorkEnded", |reason| reason.code()),
-        "stopped leading: {}",
-        reason.as_ref().map_or_else(|| "the controller has ended by itself".to_owned(), ToString::to_string),
-    );
     leadership.release();
 }
 
 /// Reconciles Foos until `stop`, and finishes what is under way then.
 async fn work(client: kube::Client, stamp: Stamp, stop: impl Future<Output = ()> + Send + Sync + 'static) {
-    let reporter = Reporter { controller: "sample-controller".into(), instance: Some(stamp.identity.clone()) };
+    let reporter = Reporter {
+        controller: "sample-controller".into(),
+        instance: Some(stamp.identity.clone()),
+    };
     let recorder = Recorder::new(client.clone(), reporter);
     let foos: Api<Foo> = Api::all(client.clone());
     let deployments: Api<Deployment> = Api::all(client.clone());
-    let context = Arc::new(Context { client, stamp, recorder });
+    let context = Arc::new(Context {
+        client,
+        stamp,
+        recorder,
+    });
     let controller = Controller::new(foos, watcher::Config::default());
     let known = controller.store();
     let mut complaint = None;
     controller
         // By name, not by owner: a Foo also has to hear that somebody else's Deployment of that name is gone.
-        .watches(deployments, watcher::Config::default(), move |deployment| named_by(&known, &deployment))
+        .watches(deployments, watcher::Config::default(), move |deployment| {
+            named_by(&known, &deployment)
+        })
         .trigger_backoff(Pause::default())
         .graceful_shutdown_on(stop)
         .run(reconcile, |foo, error, _| reconcile::retry(&foo, error), context)
@@ -109,8 +110,12 @@ fn explain(error: &watcher::Error) -> String {
         }
     };
     match classify(cause) {
-        Failure::NotFound => "the API server knows no Foos: kubectl apply -f artifacts/crd.yaml; trying again".to_owned(),
-        Failure::Refused(why) => format!("cannot watch Foos and Deployments: {why}; see artifacts/rbac.yaml; trying again"),
+        Failure::NotFound => {
+            "the API server knows no Foos: kubectl apply -f artifacts/crd.yaml; trying again".to_owned()
+        }
+        Failure::Refused(why) => {
+            format!("cannot watch Foos and Deployments: {why}; see artifacts/rbac.yaml; trying again")
+        }
         failure => format!("cannot watch Foos and Deployments: {failure}; trying again"),
     }
 }

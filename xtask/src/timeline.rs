@@ -4,7 +4,7 @@
 //! `election_core`, as everywhere.
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use election_core::wire::{self, Item};
 use election_core::{IdentityLease, LeaderLease, LeaseState};
@@ -15,6 +15,9 @@ use kube::{Api, Client};
 use tokio::sync::watch;
 
 use crate::shell;
+
+/// How long a broken watch rests before it begins again.
+const PAUSE: Duration = Duration::from_millis(20);
 
 /// A lease at a moment.
 #[derive(Clone, Debug)]
@@ -81,8 +84,12 @@ impl Timeline {
                 let (lease, deleted) = match event {
                     Ok(watcher::Event::Apply(lease) | watcher::Event::InitApply(lease)) => (lease, false),
                     Ok(watcher::Event::Delete(lease)) => (lease, true),
-                    // A broken watch is begun again by the watcher; what waits for it has its own deadline.
-                    Ok(_) | Err(_) => continue,
+                    Ok(_) => continue,
+                    // The watcher begins again at once, also when nobody is there to be asked, and forever.
+                    Err(_) => {
+                        shell::sleep(PAUSE).await;
+                        continue;
+                    }
                 };
                 let item = if deleted { None } else { wire::read(&lease) };
                 let name = lease.metadata.name.unwrap_or_default();

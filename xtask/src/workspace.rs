@@ -9,7 +9,7 @@ use anyhow::{Context, bail, ensure};
 use serde::Deserialize;
 
 /// The profile of everything that is run for people: fast to build, fast to run.
-const PROFILE: &str = "demo";
+const PROFILE: &str = "dev";
 
 /// The root of the repository that this was called in.
 pub(crate) fn root() -> anyhow::Result<PathBuf> {

@@ -31,6 +31,8 @@ impl Candidate {
         self.attempts.retain(|attempt| revision == Some(&attempt.base));
         if revision != before.as_ref() {
             self.forget_accepted(lease.as_ref());
+            // What is asked next is not what failed.
+            self.lease_retry_at = now.mono;
         }
         if self
             .conflict_base

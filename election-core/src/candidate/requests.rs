@@ -82,16 +82,31 @@ impl Candidate {
         if self.lease_request.is_some() || self.lease_read_wanted {
             return;
         }
-        let not_before = not_before.unwrap_or(now.mono);
-        let deadline = term.deadline;
-        let waits = *deleted && !term.release_sent;
-        let over = match self.lease.object() {
-            Some(lease) if self.is_own(&lease.record) => false,
-            Some(lease) => !(waits && lease.state() == LeaseState::Fresh),
-            None => !waits,
-        };
-        if (over && self.due(now, not_before)) || (waits && self.due(now, deadline)) {
-            self.work = Work::Idle;
+        let (deadline, not_before) = (term.deadline, not_before.unwrap_or(now.mono));
+        match self.left_behind(now, term, *deleted) {
+            Left::OwnRecord => {}
+            Left::FreshLease | Left::NoLease => {
+                self.due(now, deadline);
+            }
+            Left::Nothing => {
+                if self.due(now, not_before) {
+                    self.work = Work::Idle;
+                }
+            }
+        }
+    }
+
+    /// What a term whose work has stopped has left behind.
+    ///
+    /// Invariant: S1. The elector cannot know that nobody acts under a lease that was deleted; this process can tell it, but
+    /// only while nobody else may have been granted the lease: before its deadline, and when it has released nothing.
+    fn left_behind(&self, now: Now, term: &Term, deleted: bool) -> Left {
+        let speaks = deleted && !term.release_sent && now.mono < term.deadline;
+        match self.lease.object() {
+            Some(lease) if self.is_own(&lease.record) => Left::OwnRecord,
+            Some(lease) if speaks && lease.state() == LeaseState::Fresh => Left::FreshLease,
+            None if speaks => Left::NoLease,
+            _ => Left::Nothing,
         }
     }
 
@@ -167,25 +182,21 @@ impl Candidate {
         {
             return None;
         }
-        if self.is_own(&lease.record) {
-            let successor = lease
-                .record
-                .preferred_holder
-                .clone()
-                .filter(|to| *to != self.settings.identity);
-            let stamp = self.stamp(now, lease.record.renew_time);
-            return Some(match successor {
-                Some(successor) => lease.hand_over(&successor),
-                None => lease.release(lease.record.transitions, stamp),
-            });
+        let successor = lease.record.preferred_holder.clone();
+        match (self.left_behind(now, term, deleted), successor) {
+            (Left::OwnRecord, Some(successor)) if successor != self.settings.identity => {
+                Some(lease.hand_over(&successor))
+            }
+            (Left::OwnRecord, _) => {
+                let stamp = self.stamp(now, lease.record.renew_time);
+                Some(lease.release(lease.record.transitions, stamp))
+            }
+            (Left::FreshLease, _) => {
+                let stamp = self.stamp(now, lease.record.renew_time);
+                Some(lease.release(term.transitions, stamp))
+            }
+            (Left::NoLease | Left::Nothing, _) => None,
         }
-        // The elector cannot know that nobody acts under the lease that was deleted: this process can tell it.
-        let tell =
-            deleted && lease.state() == LeaseState::Fresh && !term.release_sent && now.mono < term.deadline;
-        tell.then(|| {
-            let stamp = self.stamp(now, lease.record.renew_time);
-            lease.release(term.transitions, stamp)
-        })
     }
 
     fn idle_write(&mut self, now: Now, lease: &LeaderLease) -> Option<LeaseWrite> {
@@ -273,6 +284,19 @@ impl Candidate {
 pub(super) struct LeaseRequest {
     pub(super) id: Request,
     pub(super) what: Asked,
+}
+
+/// What a term has left behind.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Left {
+    /// The record of this process, to be given back.
+    OwnRecord,
+    /// A Fresh lease in place of the one that was deleted: the elector is to learn that nobody acts.
+    FreshLease,
+    /// Nothing yet in place of the lease that was deleted.
+    NoLease,
+    /// Nothing that is this process's to say.
+    Nothing,
 }
 
 #[derive(Clone, Debug)]

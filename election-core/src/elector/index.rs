@@ -463,7 +463,7 @@ impl Elector {
         }
         self.steps += 1;
         let mut step = entry.election.step(now);
-        let at = step.look_again.or_else(|| entry.election.forget_at());
+        let at = step.look_again.or_else(|| entry.election.forget_at().filter(|at| *at > now));
         entry.timer = at;
         self.timers.extend(at.map(|at| (at, Timer::Lease(key.clone()))));
         let request = step.request.clone();

@@ -38,6 +38,7 @@ pub(crate) struct Cluster {
     pub(crate) server: Server,
     pub(crate) log: String,
     pub(crate) requests: Vec<Output>,
+    draining: bool,
     link: Link,
     backlog: Vec<Event>,
     store: BTreeMap<LeaseKey, Item>,
@@ -62,6 +63,7 @@ impl Cluster {
             server: Server::Answers,
             log: String::new(),
             requests: Vec::new(),
+            draining: false,
             link: Link::Lost,
             backlog: Vec::new(),
             store: BTreeMap::new(),
@@ -134,11 +136,16 @@ impl Cluster {
         self.now = self.now + duration;
     }
 
+    /// Does what the elector wants; what that leads to waits in its queue, as in a shell.
     pub(crate) fn drain(&mut self) {
+        if std::mem::replace(&mut self.draining, true) {
+            return;
+        }
         while let Some(output) = self.elector.poll(self.now) {
             self.write_down(&output);
             self.serve(output);
         }
+        self.draining = false;
     }
 
     // --- The server -------------------------------------------------------------------------------------------------

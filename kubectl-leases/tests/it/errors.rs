@@ -14,7 +14,9 @@ struct Ended {
 
 async fn plugin(args: &[&str]) -> Ended {
     let (mut out, mut err) = (Vec::new(), Vec::new());
-    let args = std::iter::once("kubectl-leases").chain(args.iter().copied()).map(Into::into);
+    let args = std::iter::once("kubectl-leases")
+        .chain(args.iter().copied())
+        .map(Into::into);
     let code = cli::run(args, &mut out, &mut err).await;
     Ended {
         failed: code != std::process::ExitCode::SUCCESS,
@@ -25,7 +27,10 @@ async fn plugin(args: &[&str]) -> Ended {
 
 async fn refused(args: &[&str]) -> String {
     let ended = plugin(args).await;
-    assert!(ended.failed && ended.stdout.is_empty(), "{args:?} should fail, and print nothing but on stderr");
+    assert!(
+        ended.failed && ended.stdout.is_empty(),
+        "{args:?} should fail, and print nothing but on stderr"
+    );
     ended.stderr
 }
 
@@ -54,7 +59,9 @@ async fn answered(head: &str, body: &str, args: &[&str]) -> Ended {
         let mut request = [0; 4096];
         let _ = connection.read(&mut request).await.unwrap();
         let length = body.len();
-        let text = format!("HTTP/1.1 {head}\r\ncontent-type: application/json\r\nconnection: close\r\ncontent-length: {length}\r\n\r\n{body}");
+        let text = format!(
+            "HTTP/1.1 {head}\r\ncontent-type: application/json\r\nconnection: close\r\ncontent-length: {length}\r\n\r\n{body}"
+        );
         connection.write_all(text.as_bytes()).await.unwrap();
     };
     let args = [&["status", "--kubeconfig", path(&file)], args].concat();
@@ -65,8 +72,19 @@ async fn answered(head: &str, body: &str, args: &[&str]) -> Ended {
 async fn the_help_says_kubectl_leases_and_the_exit_codes() {
     let help = plugin(&["status", "--help"]).await;
     assert!(!help.failed);
-    for word in ["kubectl leases status", "Examples:", "States:", "Exit code:", "--request-timeout", "--no-headers"] {
-        assert!(help.stdout.contains(word), "{word} should be in:\n{}", help.stdout);
+    for word in [
+        "kubectl leases status",
+        "Examples:",
+        "States:",
+        "Exit code:",
+        "--request-timeout",
+        "--no-headers",
+    ] {
+        assert!(
+            help.stdout.contains(word),
+            "{word} should be in:\n{}",
+            help.stdout
+        );
     }
     assert!(!help.stdout.contains("kubectl-leases"), "{}", help.stdout);
 }
@@ -77,8 +95,14 @@ async fn wrong_flags_are_refused() {
         (&["status", "--nope"][..], "--nope"),
         (&["status", "name", "-A"], "cannot be used with"),
         (&["status", "-o", "xml"], "wide, json, yaml, name"),
-        (&["status", "--strategy", "Fastest"], "OldestEmulationVersion or NewestEmulationVersion"),
-        (&["status", "--request-timeout", "soon"], "write a duration like 10s"),
+        (
+            &["status", "--strategy", "Fastest"],
+            "OldestEmulationVersion or NewestEmulationVersion",
+        ),
+        (
+            &["status", "--request-timeout", "soon"],
+            "write a duration like 10s",
+        ),
     ] {
         let text = refused(args).await;
         assert!(text.contains(word), "{text}");
@@ -88,17 +112,26 @@ async fn wrong_flags_are_refused() {
 #[tokio::test]
 async fn a_kubeconfig_that_cannot_be_used_is_named() {
     let text = refused(&["status", "--kubeconfig", "/nonexistent/config"]).await;
-    assert!(text.starts_with("error: kubeconfig /nonexistent/config cannot be used: "), "{text}");
+    assert!(
+        text.starts_with("error: kubeconfig /nonexistent/config cannot be used: "),
+        "{text}"
+    );
     let file = kubeconfig("http://127.0.0.1:1");
     let text = refused(&["status", "--kubeconfig", path(&file), "--context", "other"]).await;
-    assert!(text.contains("context \"other\" cannot be used") && text.contains("the kubeconfig has c"), "{text}");
+    assert!(
+        text.contains("context \"other\" cannot be used") && text.contains("the kubeconfig has c"),
+        "{text}"
+    );
 }
 
 #[tokio::test]
 async fn a_server_that_is_down_is_named() {
     let file = kubeconfig("http://127.0.0.1:1");
     let text = refused(&["status", "--kubeconfig", path(&file)]).await;
-    assert!(text.starts_with("Unable to connect to the server http://127.0.0.1:1/: "), "{text}");
+    assert!(
+        text.starts_with("Unable to connect to the server http://127.0.0.1:1/: "),
+        "{text}"
+    );
     assert_eq!(text.lines().count(), 1, "{text}");
 }
 
@@ -107,21 +140,31 @@ async fn a_server_that_is_silent_is_not_waited_for_without_end() {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let file = kubeconfig(&format!("http://{}", listener.local_addr().unwrap()));
     let text = refused(&["status", "--kubeconfig", path(&file), "--request-timeout", "50ms"]).await;
-    assert!(text.contains("did not answer within 50ms: raise --request-timeout"), "{text}");
+    assert!(
+        text.contains("did not answer within 50ms: raise --request-timeout"),
+        "{text}"
+    );
 }
 
 #[tokio::test]
 async fn a_wrong_token_is_said() {
     let body = r#"{"kind":"Status","apiVersion":"v1","status":"Failure","message":"Unauthorized","reason":"Unauthorized","code":401}"#;
     let ended = answered("401 Unauthorized", body, &[]).await;
-    assert!(ended.failed && ended.stderr.contains("check the token or client certificate"), "{}", ended.stderr);
+    assert!(
+        ended.failed && ended.stderr.contains("check the token or client certificate"),
+        "{}",
+        ended.stderr
+    );
 }
 
 #[tokio::test]
 async fn a_refusal_is_said_in_the_words_of_the_server() {
     let body = r#"{"kind":"Status","apiVersion":"v1","status":"Failure","message":"leases is forbidden","reason":"Forbidden","code":403}"#;
     let ended = answered("403 Forbidden", body, &["-A"]).await;
-    assert_eq!(ended.stderr, "Error from server (Forbidden): leases is forbidden\n");
+    assert_eq!(
+        ended.stderr,
+        "Error from server (Forbidden): leases is forbidden\n"
+    );
 }
 
 const EMPTY: &str = r#"{"kind":"LeaseList","apiVersion":"coordination.k8s.io/v1","metadata":{"resourceVersion":"1"},"items":[]}"#;
@@ -153,7 +196,11 @@ async fn an_identity_lease_is_not_taken_for_a_leader_lease() {
         {"metadata":{"name":"alpha","namespace":"default","uid":"1","resourceVersion":"1",
          "annotations":{"coordination.k8s.io/can-lead-leases":"default/demo"}},"spec":{"holderIdentity":"alpha"}}]}"#;
     let ended = answered("200 OK", body, &["alpha"]).await;
-    assert!(ended.failed && ended.stderr.contains("it offers itself for demo"), "{}", ended.stderr);
+    assert!(
+        ended.failed && ended.stderr.contains("it offers itself for demo"),
+        "{}",
+        ended.stderr
+    );
 }
 
 #[tokio::test]
@@ -165,5 +212,8 @@ async fn the_date_of_the_answer_is_the_time() {
     let head = "200 OK\r\ndate: Fri, 01 May 2026 12:01:00 GMT";
     let ended = answered(head, body, &["demo", "-o", "json"]).await;
     let status: serde_json::Value = serde_json::from_str(&ended.stdout).unwrap();
-    assert_eq!((&status["renewedSecondsAgo"], &status["observed"]["source"]), (&60.into(), &"ServerDate".into()));
+    assert_eq!(
+        (&status["renewedSecondsAgo"], &status["observed"]["source"]),
+        (&60.into(), &"ServerDate".into())
+    );
 }

@@ -16,7 +16,10 @@ fn ago(seconds: i64) -> String {
 
 pub(crate) fn moment() -> Moment {
     let now: Timestamp = NOW.parse().unwrap();
-    Moment { now: Some(Wall::from_micros(now.as_microsecond())), source: TimeSource::ServerDate }
+    Moment {
+        now: Some(Wall::from_micros(now.as_microsecond())),
+        source: TimeSource::ServerDate,
+    }
 }
 
 pub(crate) fn survey(leases: &[Lease]) -> Survey {
@@ -59,19 +62,30 @@ pub(crate) fn hand_written(key: &str, leads: &str, version: &str) -> Lease {
         "coordination.k8s.io/binary-version": version,
         "coordination.k8s.io/compatibility-version": version,
     });
-    lease(key, 101, annotations, json!({"holderIdentity": key.split_once('/').unwrap().1}))
+    lease(
+        key,
+        101,
+        annotations,
+        json!({"holderIdentity": key.split_once('/').unwrap().1}),
+    )
 }
 
 fn elected(more: Value) -> Value {
     let mut annotations = json!({"coordination.k8s.io/elected-by": "leader-election-controller"});
-    annotations.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
+    annotations
+        .as_object_mut()
+        .unwrap()
+        .extend(more.as_object().unwrap().clone());
     annotations
 }
 
 /// A leader lease, held and renewed so many seconds ago.
 pub(crate) fn held(key: &str, holder: &str, renewed: i64, more: Value) -> Lease {
     let mut annotations = elected(json!({"coordinated-election.io/incarnation": "1"}));
-    annotations.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
+    annotations
+        .as_object_mut()
+        .unwrap()
+        .extend(more.as_object().unwrap().clone());
     let spec = json!({
         "holderIdentity": holder,
         "leaseDurationSeconds": 15,
@@ -90,7 +104,12 @@ pub(crate) fn released(key: &str, ago_seconds: i64) -> Lease {
 
 /// A leader lease that nobody ever held.
 pub(crate) fn fresh(key: &str) -> Lease {
-    lease(key, 4713, elected(json!({})), json!({"leaseDurationSeconds": 15, "leaseTransitions": 0}))
+    lease(
+        key,
+        4713,
+        elected(json!({})),
+        json!({"leaseDurationSeconds": 15, "leaseTransitions": 0}),
+    )
 }
 
 /// A leader lease whose holder was removed by a client-go process that came back late.
@@ -135,7 +154,12 @@ pub(crate) fn cluster() -> Vec<Lease> {
     leases.extend([
         candidate("default/new", "default/demo", "1.29", "1.29", 3),
         candidate("default/old", "default/demo", "1.30", "1.30", 3),
-        held("default/demo", "old", 2, json!({"coordinated-election.io/preferred-holder": "new"})),
+        held(
+            "default/demo",
+            "old",
+            2,
+            json!({"coordinated-election.io/preferred-holder": "new"}),
+        ),
         hand_written("default/paper", "default/paperwork", "1.29"),
         offered("default/paperwork", "paper", 90),
         released("default/nobody-wants-it", 60),

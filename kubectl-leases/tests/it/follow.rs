@@ -18,7 +18,16 @@ use crate::fixtures::{candidate, held, survey};
 const KEY: &str = "default/demo";
 
 fn states(changed: &[kubectl_leases::view::LeaseStatus]) -> Vec<String> {
-    changed.iter().map(|status| format!("{} {}", status.state_words(), status.holder.as_deref().unwrap_or("-"))).collect()
+    changed
+        .iter()
+        .map(|status| {
+            format!(
+                "{} {}",
+                status.state_words(),
+                status.holder.as_deref().unwrap_or("-")
+            )
+        })
+        .collect()
 }
 
 #[test]
@@ -27,7 +36,11 @@ fn a_renewal_is_no_change_and_everything_else_is() {
     let mut see = |leases: &[Lease]| states(&shown.changes(survey(leases).coordinated()));
     let old = candidate("default/old", KEY, "1.29", "1.29", 3);
     assert_eq!(see(&[held(KEY, "old", 4, json!({})), old.clone()]), ["Held old"]);
-    assert_eq!(see(&[held(KEY, "old", 1, json!({})), old.clone()]), [""; 0], "it was renewed");
+    assert_eq!(
+        see(&[held(KEY, "old", 1, json!({})), old.clone()]),
+        [""; 0],
+        "it was renewed"
+    );
     assert_eq!(see(&[held(KEY, "new", 1, json!({})), old.clone()]), ["Held new"]);
     assert_eq!(see(&[held(KEY, "new", 40, json!({})), old]), ["Held,Expired new"]);
     assert_eq!(see(&[]), ["Deleted new"]);
@@ -38,14 +51,26 @@ fn a_renewal_is_no_change_and_everything_else_is() {
 async fn changes_come_as_json_lines() {
     let server = ControlPlane::new();
     let leases: Api<Lease> = Api::namespaced(server.client(), "default");
-    leases.create(&PostParams::default(), &unread(candidate("default/old", KEY, "1.29", "1.29", 3))).await.unwrap();
+    leases
+        .create(
+            &PostParams::default(),
+            &unread(candidate("default/old", KEY, "1.29", "1.29", 3)),
+        )
+        .await
+        .unwrap();
     let cluster = Cluster::with_client(server.client(), Some("default"));
-    let followed = Followed { only: None, strategy: Strategy::default() };
+    let followed = Followed {
+        only: None,
+        strategy: Strategy::default(),
+    };
     let mut printer = Printer::new(Some(Format::Json), false, Shape::default());
     let (mut out, mut err) = (Vec::new(), Vec::new());
     let story = async {
         pause().await;
-        leases.create(&PostParams::default(), &unread(held(KEY, "old", 2, json!({})))).await.unwrap();
+        leases
+            .create(&PostParams::default(), &unread(held(KEY, "old", 2, json!({}))))
+            .await
+            .unwrap();
         pause().await;
         leases.delete("demo", &DeleteParams::default()).await.unwrap();
         pause().await;

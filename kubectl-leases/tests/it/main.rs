@@ -1,5 +1,7 @@
 //! The plugin from outside: what it prints about Leases, how it follows them, and what it says when something is wrong.
 
+#![expect(clippy::unwrap_used, reason = "what fails in a test is meant to")]
+
 mod errors;
 mod fixtures;
 mod follow;

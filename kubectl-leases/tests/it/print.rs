@@ -7,18 +7,28 @@ use crate::fixtures::{cluster, sample, survey};
 
 fn table(format: Option<Format>, shape: Shape) -> String {
     let mut out = Vec::new();
-    Printer::new(format, false, shape).print(&mut out, survey(&cluster()).coordinated()).unwrap();
+    Printer::new(format, false, shape)
+        .print(&mut out, survey(&cluster()).coordinated())
+        .unwrap();
     String::from_utf8(out).unwrap()
 }
 
 fn one(format: Option<Format>) -> String {
     let mut out = Vec::new();
-    let status = survey(&sample()).one(&"kube-system/sample-controller".parse().unwrap()).unwrap();
-    Printer::new(format, true, Shape::default()).print(&mut out, vec![status]).unwrap();
+    let status = survey(&sample())
+        .one(&"kube-system/sample-controller".parse().unwrap())
+        .unwrap();
+    Printer::new(format, true, Shape::default())
+        .print(&mut out, vec![status])
+        .unwrap();
     String::from_utf8(out).unwrap()
 }
 
-const ALL: Shape = Shape { namespace: true, wide: false, headers: true };
+const ALL: Shape = Shape {
+    namespace: true,
+    wide: false,
+    headers: true,
+};
 
 #[test]
 fn table_of_all_namespaces() {
@@ -59,9 +69,19 @@ fn one_lease_as_yaml() {
 
 #[test]
 fn lines_of_the_table_stay_within_what_a_terminal_shows() {
-    let text = table(None, Shape { headers: true, ..Shape::default() });
+    let text = table(
+        None,
+        Shape {
+            headers: true,
+            ..Shape::default()
+        },
+    );
     for line in text.lines() {
-        assert!(line.chars().count() <= 110, "{} columns: {line}", line.chars().count());
+        assert!(
+            line.chars().count() <= 110,
+            "{} columns: {line}",
+            line.chars().count()
+        );
     }
 }
 
@@ -69,6 +89,30 @@ fn lines_of_the_table_stay_within_what_a_terminal_shows() {
 fn a_list_is_an_object_with_items() {
     let list: serde_json::Value = serde_json::from_str(&table(Some(Format::Json), ALL)).unwrap();
     assert_eq!(list["kind"], "LeaseStatusList");
-    assert_eq!(list["items"].as_array().unwrap().len(), 5);
+    assert_eq!(list["items"].as_array().unwrap().len(), 4);
     assert_eq!(list["items"][0]["observed"]["source"], "ServerDate");
+}
+
+#[test]
+fn an_offer_without_a_noted_time_says_so() {
+    use crate::fixtures::{hand_written, offered};
+    let described = |noted: bool| {
+        let mut lease = offered("default/demo", "paper", 90);
+        if !noted {
+            lease.metadata.managed_fields = None;
+        }
+        let leases = [lease, hand_written("default/paper", "default/demo", "1.29")];
+        let status = survey(&leases).one(&"default/demo".parse().unwrap()).unwrap();
+        let mut out = Vec::new();
+        Printer::new(None, true, Shape::default())
+            .print(&mut out, vec![status])
+            .unwrap();
+        String::from_utf8(out).unwrap()
+    };
+    assert!(
+        described(true).contains("Offered:     90s ago"),
+        "{}",
+        described(true)
+    );
+    assert!(described(false).contains("has not noted"), "{}", described(false));
 }

@@ -11,17 +11,30 @@ use k8s_openapi::api::coordination::v1::Lease;
 const KEY: &str = "default/demo";
 
 fn status(leases: &[Lease]) -> LeaseStatus {
-    survey(leases).one(&KEY.parse().unwrap()).expect("somebody knows the lease")
+    survey(leases)
+        .one(&KEY.parse().unwrap())
+        .expect("somebody knows the lease")
 }
 
 /// One lease beside two live candidates: its state, and the decision with its reason.
 fn check(lease: Option<Lease>, state: &str, decision: &str, reason: &str) {
-    let candidates =
-        [candidate("default/new", KEY, "1.30", "1.30", 3), candidate("default/old", KEY, "1.29", "1.29", 3)];
+    let candidates = [
+        candidate("default/new", KEY, "1.30", "1.30", 3),
+        candidate("default/old", KEY, "1.29", "1.29", 3),
+    ];
     let leases: Vec<Lease> = lease.into_iter().chain(candidates).collect();
     let status = status(&leases);
-    let found = (status.state_words(), status.decision.message.as_str(), status.reason.code);
-    assert_eq!(found, (state.to_owned(), decision, reason), "{}", status.reason.message);
+    let found = (
+        status.state_words(),
+        status.decision.message.as_str(),
+        status.reason.code,
+    );
+    assert_eq!(
+        found,
+        (state.to_owned(), decision, reason),
+        "{}",
+        status.reason.message
+    );
 }
 
 #[test]
@@ -31,46 +44,114 @@ fn each_state_has_its_words_and_its_reason() {
         "coordinated-election.io/preferred-holder": "old",
         "coordination.k8s.io/end-of-term": "true",
     });
-    check(None, "Missing", "create the lease", "Missing");
-    check(Some(fresh(KEY)), "Fresh", "offer to old", "Vacant");
+    check(None, "Missing,Unattended", "create the lease", "Missing");
+    check(Some(fresh(KEY)), "Fresh,Unattended", "offer to old", "Vacant");
     check(Some(released(KEY, 1)), "Released", "offer to old", "Vacant");
+    check(
+        Some(released(KEY, 60)),
+        "Released,Unattended",
+        "offer to old",
+        "Vacant",
+    );
     check(Some(blanked(KEY, 1)), "Blanked", "wait", "QuietTime");
-    check(Some(blanked(KEY, 60)), "Blanked", "offer to old", "Vacant");
+    check(Some(blanked(KEY, 40)), "Blanked", "offer to old", "Vacant");
     check(Some(offered(KEY, "old", 0)), "Offered", "wait", "AcceptWindow");
-    check(Some(offered(KEY, "old", 60)), "Offered,Unanswered", "leave the offer with old", "StillBest");
-    check(Some(held(KEY, "old", 4, json!({}))), "Held", "keep the holder", "HolderIsBest");
-    check(Some(held(KEY, "new", 4, json!({}))), "Held", "nominate old", "Better");
-    check(Some(held(KEY, "new", 4, nominated)), "Held,Nominated", "keep the holder", "Nominated");
-    check(Some(held(KEY, "new", 4, ending)), "Held,Ending", "keep the holder", "EndOfTerm");
-    check(Some(held(KEY, "new", 40, json!({}))), "Held,Expired", "offer to old", "Expired");
-    check(Some(ordinary(KEY, "somebody", 4)), "Held,OrdinaryHolder", "leave alone", "OrdinaryHolder");
+    check(
+        Some(offered(KEY, "old", 9)),
+        "Offered,Unanswered",
+        "offer to new",
+        "NotAccepted",
+    );
+    check(
+        Some(held(KEY, "old", 4, json!({}))),
+        "Held",
+        "keep the holder",
+        "HolderIsBest",
+    );
+    check(
+        Some(held(KEY, "new", 4, json!({}))),
+        "Held",
+        "nominate old",
+        "Better",
+    );
+    check(
+        Some(held(KEY, "new", 4, nominated)),
+        "Held,Nominated",
+        "keep the holder",
+        "Nominated",
+    );
+    check(
+        Some(held(KEY, "new", 4, ending)),
+        "Held,Ending",
+        "keep the holder",
+        "EndOfTerm",
+    );
+    check(
+        Some(held(KEY, "new", 40, json!({}))),
+        "Held,Expired",
+        "offer to old",
+        "Expired",
+    );
+    check(
+        Some(held(KEY, "new", 60, json!({}))),
+        "Held,Expired,Unattended",
+        "offer to old",
+        "Expired",
+    );
+    check(
+        Some(ordinary(KEY, "somebody", 4)),
+        "Held,OrdinaryHolder",
+        "leave alone",
+        "OrdinaryHolder",
+    );
 }
 
 #[test]
 fn a_lease_without_a_live_candidate_is_stuck() {
     let dead = candidate("default/old", KEY, "1.29", "1.29", 400);
     let stuck = status(&[released(KEY, 60), dead]);
-    assert_eq!((stuck.state_words().as_str(), stuck.counts()), ("Released,Stuck", (0, 1)));
+    assert_eq!(
+        (stuck.state_words().as_str(), stuck.counts()),
+        ("Released,Stuck", (0, 1))
+    );
     assert_eq!(stuck.reason.code, "NoElectableCandidate");
 }
 
 #[test]
 fn an_offer_to_a_hand_written_candidate_waits_for_a_hand() {
-    let waiting = status(&[offered(KEY, "paper", 60), hand_written("default/paper", KEY, "1.29")]);
-    assert_eq!((waiting.state_words().as_str(), waiting.reason.code), ("Offered,Unanswered", "HandWrittenOffer"));
+    let waiting = status(&[
+        offered(KEY, "paper", 60),
+        hand_written("default/paper", KEY, "1.29"),
+    ]);
+    assert_eq!(
+        (waiting.state_words().as_str(), waiting.reason.code),
+        ("Offered,Unanswered", "HandWrittenOffer")
+    );
     assert!(waiting.candidates[0].hand_written);
 }
 
 #[test]
 fn only_leases_that_take_part_are_coordinated() {
     let names = |leases: &[Lease]| {
-        survey(leases).coordinated().into_iter().map(|status| status.name).collect::<Vec<_>>()
+        survey(leases)
+            .coordinated()
+            .into_iter()
+            .map(|status| status.name)
+            .collect::<Vec<_>>()
     };
     assert_eq!(names(&[ordinary(KEY, "somebody", 4)]), [""; 0]);
     assert_eq!(names(&[released(KEY, 4)]), ["demo"], "an elector has granted it");
-    assert_eq!(names(&[candidate("default/old", KEY, "1.29", "1.29", 3)]), ["demo"], "somebody wants it");
+    assert_eq!(
+        names(&[candidate("default/old", KEY, "1.29", "1.29", 3)]),
+        ["demo"],
+        "somebody wants it"
+    );
     let foreign = candidate("default/old", "kube-system/demo", "1.29", "1.29", 3);
-    assert_eq!(names(std::slice::from_ref(&foreign)), [""; 0], "nobody leads another namespace");
+    assert_eq!(
+        names(std::slice::from_ref(&foreign)),
+        [""; 0],
+        "nobody leads another namespace"
+    );
     assert!(survey(&[foreign]).warnings()[0].contains("which is in another namespace"));
 }
 
@@ -79,18 +160,40 @@ fn without_a_time_nobody_counts_as_silent() {
     use election_core::Strategy;
     use kubectl_leases::moment::{Moment, TimeSource};
     use kubectl_leases::survey::Survey;
-    let timeless = Moment { now: None, source: TimeSource::Unknown };
+    let timeless = Moment {
+        now: None,
+        source: TimeSource::Unknown,
+    };
     let status = Survey::new(&sample(), timeless, Strategy::default())
         .one(&"kube-system/sample-controller".parse().unwrap())
         .unwrap();
-    assert_eq!((status.renewed_seconds_ago, status.expires_in_seconds, status.age_seconds), (None, None, None));
+    assert_eq!(
+        (
+            status.renewed_seconds_ago,
+            status.expires_in_seconds,
+            status.age_seconds
+        ),
+        (None, None, None)
+    );
     assert_eq!(status.state_words(), "Held");
-    assert_eq!(status.counts(), (4, 5), "only the one with the unreadable version cannot lead");
+    assert_eq!(
+        status.counts(),
+        (4, 5),
+        "only the one with the unreadable version cannot lead"
+    );
 }
 
 #[test]
 fn a_strategy_that_is_none_is_said() {
-    let odd = held(KEY, "old", 4, json!({"coordinated-election.io/strategy": "Fastest"}));
+    let odd = held(
+        KEY,
+        "old",
+        4,
+        json!({"coordinated-election.io/strategy": "Fastest"}),
+    );
     let warnings = survey(&[odd]).warnings();
-    assert_eq!(warnings, ["lease default/demo asks for \"Fastest\", which is no strategy"]);
+    assert_eq!(
+        warnings,
+        ["lease default/demo asks for \"Fastest\", which is no strategy"]
+    );
 }

@@ -158,7 +158,7 @@ pub(crate) fn remove(
     if options.dry_run {
         return Ok(match finished {
             true => Deletion::Gone(Arc::clone(stored)),
-            false => Deletion::Marked(Shown::Loose(kind.from_stored(object))),
+            false => Deletion::Marked(Shown::Loose(kind.to_wire(object))),
         });
     }
     if finished {

@@ -119,7 +119,7 @@ pub(crate) fn patch(
         let Some(stored) = writer.get(&kind.table, &key).cloned() else {
             return Err(Failure::not_found(kind.subject(&key.name)));
         };
-        let mut object = kind.from_stored(stored.value());
+        let mut object = kind.to_wire(stored.value());
         patch.apply(&mut object)?;
         check_identity(kind, &stored, &object)?;
         incoming::check_envelope(resource, &mut object)?;

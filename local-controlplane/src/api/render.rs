@@ -46,7 +46,7 @@ impl View {
         if self.is_verbatim(kind) {
             return object.json.clone();
         }
-        let wire = kind.from_stored(object.value());
+        let wire = kind.to_wire(object.value());
         self.object(kind, &wire, headers).to_string().into()
     }
 
@@ -57,7 +57,7 @@ impl View {
         }
         let wires: Vec<Value> = objects
             .iter()
-            .map(|object| kind.from_stored(object.value()))
+            .map(|object| kind.to_wire(object.value()))
             .collect();
         let value = match self.format.shape {
             Shape::Object => {

@@ -113,7 +113,7 @@ impl Call<'_> {
         self.settle(stored.revision).await?;
         match self.resource.subresource.as_deref() {
             Some("scale") => {
-                let scale = scale::show(kind, &kind.from_stored(stored.value()))?;
+                let scale = scale::show(kind, &kind.to_wire(stored.value()))?;
                 Ok(answer::encoded(StatusCode::OK, view.format, &scale))
             }
             _ => encode(StatusCode::OK, view, view.stored(kind, &stored, true)),

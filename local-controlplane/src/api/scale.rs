@@ -62,7 +62,7 @@ pub(crate) fn change(
             .get(&kind.table, &key)
             .cloned()
             .ok_or_else(|| Failure::not_found(kind.subject(&key.name)))?;
-        let mut object = kind.from_stored(stored.value());
+        let mut object = kind.to_wire(stored.value());
         let version = given["metadata"]["resourceVersion"]
             .as_str()
             .filter(|version| !version.is_empty());
@@ -83,7 +83,7 @@ pub(crate) fn change(
         set_at(&mut object, &scale.spec_replicas, replicas);
         let written = replace(plane, writer, &main, &stored, object, options.dry_run)?;
         let object = match written.object {
-            super::write::Shown::Stored(stored) => kind.from_stored(stored.value()),
+            super::write::Shown::Stored(stored) => kind.to_wire(stored.value()),
             super::write::Shown::Loose(object) => object,
         };
         show(kind, &object)

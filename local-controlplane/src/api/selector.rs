@@ -67,7 +67,7 @@ impl Selector {
                 "metadata.name" => object.key.name == requirement.value,
                 "metadata.namespace" => object.key.namespace == requirement.value,
                 path => {
-                    let wire = parsed.get_or_insert_with(|| kind.from_stored(object.value()));
+                    let wire = parsed.get_or_insert_with(|| kind.to_wire(object.value()));
                     // `source` of an Event stands for the component in it.
                     let path = if path == "source" {
                         "source.component"

@@ -15,10 +15,12 @@ use crate::store::{Change, Event, Stored};
 use crate::world;
 use bytes::{BufMut, Bytes, BytesMut};
 use futures::Stream;
+use futures::future::BoxFuture;
 use serde_json::json;
+use std::pin::Pin;
 use std::sync::Arc;
 use std::time::Duration;
-use tokio::time::Instant;
+use tokio::time::{Instant, Sleep};
 
 /// A real server sends a bookmark about once a minute …
 const BOOKMARK_INTERVAL: Duration = Duration::from_secs(60);
@@ -52,7 +54,9 @@ struct Watch {
     end: Instant,
     last_bookmark_sent: bool,
     changed: tokio::sync::watch::Receiver<u64>,
-    closing: Closing,
+    /// Rings at the next bookmark or at the end. Kept over many events: a timer for each would cost more than they do.
+    timer: Pin<Box<Sleep>>,
+    closed: BoxFuture<'static, ()>,
     headers_sent: bool,
     pending: Option<Bytes>,
     ended: bool,
@@ -88,7 +92,8 @@ pub(crate) fn watch(
         end: now + timeout,
         last_bookmark_sent: false,
         changed,
-        closing,
+        timer: Box::pin(tokio::time::sleep_until(now + timeout)),
+        closed: Box::pin(async move { closing.closed().await }),
         headers_sent: false,
         pending: None,
         ended: false,
@@ -180,9 +185,6 @@ impl Watch {
         if let Some(pending) = self.pending.take() {
             return Some(pending);
         }
-        let mut expiry = std::pin::pin!(tokio::time::sleep_until(self.end));
-        let closing = self.closing.clone();
-        let mut closed = std::pin::pin!(closing.closed());
         while !self.ended {
             self.changed.borrow_and_update();
             let Some((events, seen)) = self.plane.store.events(&self.kind.table, self.cursor, CHUNK) else {
@@ -199,21 +201,27 @@ impl Watch {
                 tokio::task::yield_now().await;
                 continue;
             }
-            let bookmark_at = self.bookmark_time();
+            let due = self.due();
+            if self.timer.deadline() != due {
+                self.timer.as_mut().reset(due);
+            }
             tokio::select! {
                 biased;
-                () = &mut closed => return None,
+                () = &mut self.closed => return None,
                 result = self.changed.changed() => result.ok()?,
-                () = tokio::time::sleep_until(bookmark_at), if self.bookmarks && !self.last_bookmark_sent => {
-                    return Some(self.due_bookmark(bookmark_at));
+                () = self.timer.as_mut() => {
+                    return (due < self.end).then(|| self.due_bookmark(due));
                 }
-                () = &mut expiry => return None,
             }
         }
         None
     }
 
-    fn bookmark_time(&self) -> Instant {
+    /// When something is to be done even if nothing happens.
+    fn due(&self) -> Instant {
+        if !self.bookmarks || self.last_bookmark_sent {
+            return self.end;
+        }
         self.next_bookmark
             .min(self.end.checked_sub(LAST_BOOKMARK).unwrap_or(self.next_bookmark))
     }
@@ -222,10 +230,10 @@ impl Watch {
         self.last_bookmark_sent = at < self.next_bookmark;
         self.next_bookmark = at + BOOKMARK_INTERVAL;
         // Everything up to here has been shown: a change in between would have woken the watch first.
-        if let Some((events, seen)) = self.plane.store.events(&self.kind.table, self.cursor, 1) {
-            if events.is_empty() {
-                self.cursor = seen;
-            }
+        if let Some((events, seen)) = self.plane.store.events(&self.kind.table, self.cursor, 1)
+            && events.is_empty()
+        {
+            self.cursor = seen;
         }
         self.bookmark(false)
     }

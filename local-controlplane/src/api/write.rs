@@ -264,9 +264,7 @@ fn stamp_new(plane: &Plane, kind: &Kind, object: &mut Value) {
         object["metadata"]["generation"] = 1.into();
     }
     if kind.rules.status {
-        if let Some(object) = object.as_object_mut() {
-            object.remove("status");
-        }
+        set_or_remove(object, "status", Value::Null);
     }
 }
 
@@ -280,7 +278,7 @@ pub(crate) fn replace(
     dry_run: bool,
 ) -> Result<Written, Failure> {
     let kind = &resource.kind;
-    let old = kind.from_stored(stored.value());
+    let old = kind.to_wire(stored.value());
     let mut new = take_over(resource, &old, object);
     complete(kind, &mut new, Some(&old));
     if kind.rules.generation && without_bookkeeping(kind, &new) != without_bookkeeping(kind, &old) {

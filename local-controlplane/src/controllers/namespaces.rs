@@ -53,10 +53,10 @@ fn empty(plane: &Plane, writer: &mut Writer<'_>, seen: &Stored) -> bool {
     if !left {
         let mut value = namespace.value();
         value["spec"]["finalizers"] = json!([]);
-        if let Some(resource) = resource(plane, &table, &namespace, Some("finalize")) {
-            if let Err(failure) = replace(plane, writer, &resource, &namespace, value, false) {
-                tracing::warn!(%failure, "an empty namespace could not be let go");
-            }
+        if let Some(resource) = resource(plane, &table, &namespace, Some("finalize"))
+            && let Err(failure) = replace(plane, writer, &resource, &namespace, value, false)
+        {
+            tracing::warn!(%failure, "an empty namespace could not be let go");
         }
     }
     writer.revision() != before

@@ -18,7 +18,7 @@ const MAX_NOTE: usize = 1024;
 
 /// The view of the group `events.k8s.io`.
 pub(super) const EVENTS_GROUP: View = View {
-    from_stored: |event| rename(event, |(core, new)| (core, new)),
+    to_wire: |event| rename(event, |(core, new)| (core, new)),
     to_stored: |event| rename(event, |(core, new)| (new, core)),
 };
 

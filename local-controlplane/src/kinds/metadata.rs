@@ -34,10 +34,10 @@ pub(crate) fn validate_metadata(kind: &Kind, object: &Value, causes: &mut Vec<Ca
     validate_annotations(metadata, causes);
     for finalizer in metadata["finalizers"].as_array().into_iter().flatten() {
         let text = finalizer.as_str().unwrap_or_default();
-        if !STANDARD_FINALIZERS.contains(&text) {
-            if let Err(why) = check_qualified(text) {
-                causes.push(Cause::invalid("metadata.finalizers", finalizer, why));
-            }
+        if !STANDARD_FINALIZERS.contains(&text)
+            && let Err(why) = check_qualified(text)
+        {
+            causes.push(Cause::invalid("metadata.finalizers", finalizer, why));
         }
     }
     validate_owners(metadata, causes);

@@ -85,7 +85,7 @@ pub(crate) struct Scale {
 /// How the form on the wire follows from the stored one, and back.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct View {
-    pub(crate) from_stored: fn(Value) -> Value,
+    pub(crate) to_wire: fn(Value) -> Value,
     pub(crate) to_stored: fn(Value) -> Value,
 }
 
@@ -163,9 +163,9 @@ impl Kind {
     }
 
     /// The form that clients of this kind see.
-    pub(crate) fn from_stored(&self, mut object: Value) -> Value {
+    pub(crate) fn to_wire(&self, mut object: Value) -> Value {
         if let Some(view) = self.rules.view {
-            object = (view.from_stored)(object);
+            object = (view.to_wire)(object);
         }
         object["apiVersion"] = self.api_version().into();
         object

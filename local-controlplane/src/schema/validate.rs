@@ -138,25 +138,23 @@ fn has_format(text: &str, format: &str) -> bool {
 fn validate_number(schema: &Schema, value: &Value, path: &str, causes: &mut Vec<Cause>) {
     let Some(number) = value.as_f64() else { return };
     let limits = &schema.limits;
-    if let Some((bound, exclusive)) = limits.minimum {
-        if number < bound || (exclusive && number <= bound) {
-            let than = if exclusive {
-                "greater than"
-            } else {
-                "greater than or equal to"
-            };
-            causes.push(Cause::invalid(path, value, format!("should be {than} {bound}")));
-        }
+    let below = |(bound, exclusive): &(f64, bool)| number < *bound || (*exclusive && number == *bound);
+    if let Some((bound, exclusive)) = limits.minimum.filter(below) {
+        let than = if exclusive {
+            "greater than"
+        } else {
+            "greater than or equal to"
+        };
+        causes.push(Cause::invalid(path, value, format!("should be {than} {bound}")));
     }
-    if let Some((bound, exclusive)) = limits.maximum {
-        if number > bound || (exclusive && number >= bound) {
-            let than = if exclusive {
-                "less than"
-            } else {
-                "less than or equal to"
-            };
-            causes.push(Cause::invalid(path, value, format!("should be {than} {bound}")));
-        }
+    let above = |(bound, exclusive): &(f64, bool)| number > *bound || (*exclusive && number == *bound);
+    if let Some((bound, exclusive)) = limits.maximum.filter(above) {
+        let than = if exclusive {
+            "less than"
+        } else {
+            "less than or equal to"
+        };
+        causes.push(Cause::invalid(path, value, format!("should be {than} {bound}")));
     }
     if let Some(step) = limits
         .multiple_of

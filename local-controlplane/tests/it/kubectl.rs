@@ -238,17 +238,17 @@ async fn custom_resources(kubectl: &Kubectl) {
             "--timeout=10s",
         ])
         .await;
-    let foo = "apiVersion: example.com/v1\nkind: Foo\nmetadata: {name: a}\nspec: {deploymentName: d, replicas: 2}\n";
-    let file = kubectl.file("foo.yaml", foo);
+    let text = "apiVersion: example.com/v1\nkind: Foo\nmetadata: {name: a}\nspec: {deploymentName: d, replicas: 2}\n";
+    let file = kubectl.file("foo.yaml", text);
     kubectl.run(&["apply", "-f", &file]).await;
-    kubectl.file("foo.yaml", &foo.replace("replicas: 2", "replicas: 3"));
+    kubectl.file("foo.yaml", &text.replace("replicas: 2", "replicas: 3"));
     assert!(kubectl.run(&["apply", "-f", &file]).await.contains("configured"));
     let table = kubectl.run(&["get", "foos"]).await;
     assert!(
         has_line(&table, &["NAME", "REPLICAS", "AGE"]) && has_line(&table, &["a", "3"]),
         "{table}"
     );
-    kubectl.file("foo.yaml", &foo.replace("replicas: 2", "replicas: 99"));
+    kubectl.file("foo.yaml", &text.replace("replicas: 2", "replicas: 99"));
     assert!(
         kubectl
             .fail(&["apply", "-f", &file])
@@ -281,11 +281,35 @@ async fn deployments(kubectl: &Kubectl) {
         .await;
     let table = kubectl.run(&["get", "deployments"]).await;
     assert!(has_line(&table, &["d", "3/3", "3", "3"]), "{table}");
-    let namespace = kubectl.file(
-        "namespace.yaml",
-        "apiVersion: v1\nkind: Namespace\nmetadata: {name: work}\n",
+    // These come as protobuf from newer versions.
+    kubectl.run(&["create", "namespace", "work"]).await;
+    kubectl
+        .run(&["create", "serviceaccount", "worker", "--namespace=work"])
+        .await;
+    kubectl
+        .run(&[
+            "create",
+            "configmap",
+            "settings",
+            "--namespace=work",
+            "--from-literal=a=b",
+        ])
+        .await;
+    kubectl
+        .run(&[
+            "create",
+            "deployment",
+            "web",
+            "--image=web:1",
+            "--replicas=2",
+            "--namespace=work",
+        ])
+        .await;
+    assert_eq!(
+        kubectl.run(&["auth", "can-i", "delete", "leases"]).await.trim(),
+        "yes"
     );
-    kubectl.run(&["create", "-f", &namespace]).await;
+    assert!(kubectl.run(&["auth", "whoami"]).await.contains("admin"));
     kubectl
         .run(&["delete", "namespace", "work", "--timeout=20s"])
         .await;

@@ -1,4 +1,9 @@
 //! What a client of a Kubernetes API server may rely on, checked against the local control plane.
+#![expect(
+    clippy::disallowed_methods,
+    clippy::unwrap_used,
+    reason = "tests wait in paused time, and what fails in them is meant to"
+)]
 
 mod custom;
 mod deployments;

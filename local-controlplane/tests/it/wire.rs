@@ -90,7 +90,7 @@ async fn bodies_that_cannot_be_read_are_refused() {
         .request(Method::POST, LEASES, &headers, good)
         .await
         .expect(201);
-    let yaml = "metadata: {name: y}\nspec: {holderIdentity: 'yes', leaseDurationSeconds: 15}\n".to_owned();
+    let yaml = "metadata: {name: z}\nspec: {holderIdentity: 'yes', leaseDurationSeconds: 15}\n".to_owned();
     let answer = server
         .request(
             Method::POST,

@@ -4,6 +4,9 @@ use std::io::Write;
 use std::process::Stdio;
 use std::time::Duration;
 
+use k8s_openapi::api::coordination::v1::Lease;
+use kube::Api;
+use local_controlplane::{ControlPlane, ServeOptions};
 use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader};
 use tokio::net::TcpListener;
 use tokio::process::{Child, Command};
@@ -13,8 +16,16 @@ const PATIENCE: Duration = Duration::from_secs(60);
 
 fn program(args: &[&str]) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_sample-controller"));
-    command.args(args).stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped()).kill_on_drop(true);
-    command.env_remove("KUBECONFIG").env_remove("RUST_LOG").env("HOME", "/nonexistent");
+    command
+        .args(args)
+        .stdin(Stdio::null())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .kill_on_drop(true);
+    command
+        .env_remove("KUBECONFIG")
+        .env_remove("RUST_LOG")
+        .env("HOME", "/nonexistent");
     command
 }
 
@@ -25,7 +36,10 @@ struct Ended {
 }
 
 async fn ended(args: &[&str]) -> Ended {
-    let output = tokio::time::timeout(PATIENCE, program(args).output()).await.expect("it ends").unwrap();
+    let output = tokio::time::timeout(PATIENCE, program(args).output())
+        .await
+        .expect("it ends")
+        .unwrap();
     Ended {
         code: output.status.code(),
         stdout: String::from_utf8(output.stdout).unwrap(),
@@ -59,22 +73,38 @@ async fn line_with(child: &mut Child, word: &str) -> String {
         }
         panic!("it ended without saying {word:?}");
     };
-    tokio::time::timeout(PATIENCE, search).await.expect("it should say it")
+    tokio::time::timeout(PATIENCE, search)
+        .await
+        .expect("it should say it")
 }
 
 async fn terminate(mut child: Child) -> Option<i32> {
     let id = child.id().expect("it runs").to_string();
     let told = Command::new("kill").args(["-TERM", &id]).status().await.unwrap();
     assert!(told.success());
-    tokio::time::timeout(PATIENCE, child.wait()).await.expect("it ends").unwrap().code()
+    tokio::time::timeout(PATIENCE, child.wait())
+        .await
+        .expect("it ends")
+        .unwrap()
+        .code()
 }
 
 #[tokio::test]
 async fn the_help_has_examples_and_the_exit_codes() {
     let help = ended(&["--help"]).await;
     assert_eq!(help.code, Some(0));
-    for word in ["Examples:", "--compatibility-version", "--stop-grace", "Exit code:", "artifacts/crd.yaml"] {
-        assert!(help.stdout.contains(word), "{word} should be in:\n{}", help.stdout);
+    for word in [
+        "Examples:",
+        "--compatibility-version",
+        "--stop-grace",
+        "Exit code:",
+        "artifacts/crd.yaml",
+    ] {
+        assert!(
+            help.stdout.contains(word),
+            "{word} should be in:\n{}",
+            help.stdout
+        );
     }
 }
 
@@ -95,14 +125,30 @@ async fn a_wrong_flag_ends_it_with_2() {
 async fn what_contradicts_itself_is_refused_before_anything_is_sent() {
     let file = kubeconfig("http://127.0.0.1:1");
     for (args, word) in [
-        (&["--renew-deadline", "14s"][..], "contradicting timing: the renew deadline must be at most 4/5"),
-        (&["--compatibility-version", "1.30"], "emulation version 1.30 is newer than binary version 1.29"),
-        (&["--identity", "sample-controller"], "is the name of the leader lease"),
-        (&["--lease", "a/b", "--namespace", "c"], "leave one of the two namespaces out"),
+        (
+            &["--renew-deadline", "14s"][..],
+            "contradicting timing: the renew deadline must be at most 4/5",
+        ),
+        (
+            &["--compatibility-version", "1.30"],
+            "emulation version 1.30 is newer than binary version 1.29",
+        ),
+        (
+            &["--identity", "sample-controller"],
+            "is the name of the leader lease",
+        ),
+        (
+            &["--lease", "a/b", "--namespace", "c"],
+            "leave one of the two namespaces out",
+        ),
     ] {
         let refused = ended(&[&["--kubeconfig", path(&file)], args].concat()).await;
         assert_eq!(refused.code, Some(1), "{args:?}");
-        assert!(refused.stderr.starts_with("error: ") && refused.stderr.contains(word), "{}", refused.stderr);
+        assert!(
+            refused.stderr.starts_with("error: ") && refused.stderr.contains(word),
+            "{}",
+            refused.stderr
+        );
     }
 }
 
@@ -110,10 +156,20 @@ async fn what_contradicts_itself_is_refused_before_anything_is_sent() {
 async fn a_kubeconfig_that_cannot_be_used_is_named() {
     let missing = ended(&["--kubeconfig", "/nonexistent/config"]).await;
     assert_eq!(missing.code, Some(1));
-    assert!(missing.stderr.contains("kubeconfig /nonexistent/config does not exist"), "{}", missing.stderr);
+    assert!(
+        missing
+            .stderr
+            .contains("kubeconfig /nonexistent/config does not exist"),
+        "{}",
+        missing.stderr
+    );
     let nowhere = ended(&[]).await;
     assert_eq!(nowhere.code, Some(1));
-    assert!(nowhere.stderr.contains("--kubeconfig or $KUBECONFIG"), "{}", nowhere.stderr);
+    assert!(
+        nowhere.stderr.contains("--kubeconfig or $KUBECONFIG"),
+        "{}",
+        nowhere.stderr
+    );
 }
 
 #[tokio::test]
@@ -123,7 +179,11 @@ async fn a_server_that_is_down_is_waited_for() {
     let line = line_with(&mut child, "does not answer").await;
     assert!(line.contains("waiting for it"), "{line}");
     line_with(&mut child, "candidate; tolerated clock-rate error 25 %").await;
-    assert_eq!(terminate(child).await, Some(0), "it should end when it is asked to, server or not");
+    assert_eq!(
+        terminate(child).await,
+        Some(0),
+        "it should end when it is asked to, server or not"
+    );
 }
 
 #[tokio::test]
@@ -142,5 +202,45 @@ async fn wrong_credentials_end_it_and_say_what_to_check() {
     let args = ["--kubeconfig", path(&file)];
     let (refused, ()) = tokio::join!(ended(&args), refuse);
     assert_eq!(refused.code, Some(1));
-    assert!(refused.stderr.contains("check the token or client certificate"), "{}", refused.stderr);
+    assert!(
+        refused.stderr.contains("check the token or client certificate"),
+        "{}",
+        refused.stderr
+    );
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn of_two_processes_with_one_identity_the_first_ends_and_names_both() {
+    let plane = ControlPlane::new();
+    let server = plane.serve(ServeOptions { port: 0 }).await.unwrap();
+    let file = tempfile::NamedTempFile::new().unwrap();
+    server.write_kubeconfig(file.path()).unwrap();
+    let args = ["--kubeconfig", path(&file), "--identity", "alpha"];
+
+    let first = program(&args).spawn().unwrap();
+    let leases: Api<Lease> = Api::namespaced(plane.client(), "kube-system");
+    let written = async {
+        while leases.get_opt("alpha").await.unwrap().is_none() {
+            tokio::task::yield_now().await;
+        }
+    };
+    tokio::time::timeout(PATIENCE, written)
+        .await
+        .expect("it offers itself");
+    let mut second = program(&args).spawn().unwrap();
+    let output = tokio::time::timeout(PATIENCE, first.wait_with_output())
+        .await
+        .expect("it ends")
+        .unwrap();
+    let said = String::from_utf8(output.stderr).unwrap();
+    assert_eq!(output.status.code(), Some(1), "{said}");
+    let end = "give each process an identity of its own";
+    assert!(
+        said.contains("identity alpha in namespace kube-system was taken over") && said.contains(end),
+        "{said}"
+    );
+
+    line_with(&mut second, "candidate; ").await;
+    assert_eq!(terminate(second).await, Some(0));
+    server.shutdown().await;
 }

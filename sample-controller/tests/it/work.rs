@@ -50,12 +50,24 @@ fn leases(server: &ControlPlane) -> Api<Lease> {
 
 async fn define_foo(server: &ControlPlane) {
     let definitions: Api<CustomResourceDefinition> = Api::all(server.client_as("test"));
-    definitions.create(&PostParams::default(), &foo::definition()).await.unwrap();
+    definitions
+        .create(&PostParams::default(), &foo::definition())
+        .await
+        .unwrap();
 }
 
 async fn create_foo(server: &ControlPlane, replicas: i32) -> Foo {
-    let foo = Foo::new("example-foo", FooSpec { deployment_name: "web".to_owned(), replicas: Some(replicas) });
-    until("the kind Foo", async || api(server).create(&PostParams::default(), &foo).await.ok()).await
+    let foo = Foo::new(
+        "example-foo",
+        FooSpec {
+            deployment_name: "web".to_owned(),
+            replicas: Some(replicas),
+        },
+    );
+    until("the kind Foo", async || {
+        api(server).create(&PostParams::default(), &foo).await.ok()
+    })
+    .await
 }
 
 async fn deployment(server: &ControlPlane) -> Option<Deployment> {
@@ -64,26 +76,49 @@ async fn deployment(server: &ControlPlane) -> Option<Deployment> {
 
 /// The elector, by hand: makes the lease and offers it.
 async fn offer(server: &ControlPlane, to: &str) {
-    until("identity lease", async || leases(server).get_opt(to).await.unwrap()).await;
+    until("identity lease", async || {
+        leases(server).get_opt(to).await.unwrap()
+    })
+    .await;
     let key: LeaseKey = "kube-system/sample-controller".parse().unwrap();
-    let create = LeaseCreate { key, duration: LeaseSeconds::LEADER };
-    let base = leases(server).create(&PostParams::default(), &wire::create(&create)).await.unwrap();
-    let offer = wire::read_leader(&base).unwrap().offer(&to.into(), LeaseSeconds::LEADER);
-    leases(server).replace("sample-controller", &PostParams::default(), &wire::update(&base, &offer)).await.unwrap();
+    let create = LeaseCreate {
+        key,
+        duration: LeaseSeconds::LEADER,
+    };
+    let base = leases(server)
+        .create(&PostParams::default(), &wire::create(&create))
+        .await
+        .unwrap();
+    let offer = wire::read_leader(&base)
+        .unwrap()
+        .offer(&to.into(), LeaseSeconds::LEADER);
+    leases(server)
+        .replace(
+            "sample-controller",
+            &PostParams::default(),
+            &wire::update(&base, &offer),
+        )
+        .await
+        .unwrap();
 }
 
 /// A candidate that leads.
 async fn leading(server: &ControlPlane, identity: &str) -> (Candidate, Leadership) {
-    let mut candidate = Candidate::builder(server.client_as("candidate"), "kube-system/sample-controller".parse().unwrap())
-        .identity(identity)
-        .incarnation("1")
-        .binary_version("1.29".parse().unwrap())
-        .overrun(Overrun::Report)
-        .work_client(server.client_as("work"))
-        .clock(Arc::new(TokioClock::new(Wall::from_micros(1_790_000_000_000_000))))
-        .join()
-        .await
-        .unwrap();
+    let mut candidate = Candidate::builder(
+        server.client_as("candidate"),
+        "kube-system/sample-controller".parse().unwrap(),
+    )
+    .identity(identity)
+    .incarnation("1")
+    .binary_version("1.29".parse().unwrap())
+    .overrun(Overrun::Report)
+    .work_client(server.client_as("work"))
+    .clock(Arc::new(TokioClock::new(Wall::from_micros(
+        1_790_000_000_000_000,
+    ))))
+    .join()
+    .await
+    .unwrap();
     let (leadership, ()) = tokio::join!(candidate.lead(), offer(server, identity));
     (candidate, leadership.unwrap().expect("it was offered the lease"))
 }
@@ -125,12 +160,25 @@ async fn drift_is_repaired() {
         create_foo(server, 2).await;
         let made = until("a Deployment", async || deployment(server).await).await;
         let scaled = Patch::Merge(json!({"spec": {"replicas": 7}}));
-        api::<Deployment>(server).patch("web", &PatchParams::default(), &scaled).await.unwrap();
-        until("the replicas", async || deployment(server).await.filter(|web| web.spec.replicas == Some(2))).await;
+        api::<Deployment>(server)
+            .patch("web", &PatchParams::default(), &scaled)
+            .await
+            .unwrap();
+        until("the replicas", async || {
+            deployment(server)
+                .await
+                .filter(|web| web.spec.replicas == Some(2))
+        })
+        .await;
 
-        api::<Deployment>(server).delete("web", &DeleteParams::default()).await.unwrap();
+        api::<Deployment>(server)
+            .delete("web", &DeleteParams::default())
+            .await
+            .unwrap();
         let again = until("a new Deployment", async || {
-            deployment(server).await.filter(|web| web.metadata.deletion_timestamp.is_none() && web.uid() != made.uid())
+            deployment(server)
+                .await
+                .filter(|web| web.metadata.deletion_timestamp.is_none() && web.uid() != made.uid())
         });
         assert_eq!(again.await.spec.replicas, Some(2));
     })
@@ -153,22 +201,40 @@ async fn a_deployment_of_somebody_else_is_refused_with_an_event_until_it_is_gone
             },
         }))
         .unwrap();
-        api(server).create(&PostParams::default(), &foreign).await.unwrap();
+        api(server)
+            .create(&PostParams::default(), &foreign)
+            .await
+            .unwrap();
         create_foo(server, 2).await;
         let event = until("an Event", async || {
             let events = api::<Event>(server).list(&Default::default()).await.unwrap();
-            events.into_iter().find(|event| event.reason.as_deref() == Some(ERR_RESOURCE_EXISTS))
+            events
+                .into_iter()
+                .find(|event| event.reason.as_deref() == Some(ERR_RESOURCE_EXISTS))
         })
         .await;
         assert_eq!(event.type_.as_deref(), Some("Warning"));
         assert_eq!(event.involved_object.name.as_deref(), Some("example-foo"));
-        assert_eq!(event.message.as_deref(), Some("Deployment \"web\" already exists and is not managed by Foo"));
+        assert_eq!(
+            event.message.as_deref(),
+            Some("Deployment \"web\" already exists and is not managed by Foo")
+        );
         let left_alone = deployment(server).await.unwrap();
-        assert_eq!((left_alone.spec.replicas, left_alone.owner_references().len()), (Some(5), 0));
+        assert_eq!(
+            (left_alone.spec.replicas, left_alone.owner_references().len()),
+            (Some(5), 0)
+        );
 
-        api::<Deployment>(server).delete("web", &DeleteParams::default()).await.unwrap();
-        until("its own Deployment", async || deployment(server).await.filter(|web| !web.owner_references().is_empty()))
-            .await;
+        api::<Deployment>(server)
+            .delete("web", &DeleteParams::default())
+            .await
+            .unwrap();
+        until("its own Deployment", async || {
+            deployment(server)
+                .await
+                .filter(|web| !web.owner_references().is_empty())
+        })
+        .await;
     })
     .await;
 }
@@ -198,7 +264,14 @@ async fn the_lease_is_given_back_when_the_work_has_stopped_and_nobody_works_then
     let lease = leases(&server).get("sample-controller").await.unwrap();
     assert_eq!(wire::read_leader(&lease).unwrap().state(), LeaseState::Released);
 
-    api::<Deployment>(&server).delete("web", &DeleteParams::default()).await.unwrap();
+    api::<Deployment>(&server)
+        .delete("web", &DeleteParams::default())
+        .await
+        .unwrap();
     pause(Duration::from_secs(60)).await;
-    assert_eq!(deployment(&server).await, None, "somebody works who does not lead");
+    assert_eq!(
+        deployment(&server).await,
+        None,
+        "somebody works who does not lead"
+    );
 }

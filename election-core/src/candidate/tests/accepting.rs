@@ -173,7 +173,7 @@ fn an_acceptance_is_adopted_however_it_becomes_known() {
             assert!(rig.land());
             rig.hear();
         },
-        &["lead"],
+        &["lead", "renew"],
     );
 }
 
@@ -199,7 +199,6 @@ fn an_acceptance_that_lands_after_its_deadline_is_released() {
     rig.drain();
     assert!(rig.land());
     rig.hear();
-    rig.wait(ms(1_000));
     rig.expect(&["release"]);
 }
 
@@ -324,6 +323,21 @@ fn a_nominee_asks_the_holder_to_give_way() {
         |rig| rig.edit(|record| record.holder = Some("alpha".into())),
         &[],
     );
+}
+
+/// The next request is not the one that failed, so it does not wait for that one's retry period.
+#[test]
+fn a_nominee_accepts_at_once_although_the_answer_to_its_demand_was_lost() {
+    let mut rig = Rig::joined();
+    rig.edit(|record| {
+        (record.holder, record.renew_time) = (Some("bravo".into()), Some(Wall::from_micros(1)));
+        record.preferred_holder = Some("alpha".into());
+    });
+    rig.hear();
+    rig.answer(Fate::AnswerLost);
+    rig.offer("alpha");
+    rig.hear();
+    rig.expect(&["end of term", "accept"]);
 }
 
 #[test]

@@ -79,7 +79,7 @@ fn a_renewal_succeeded_when_a_read_shows_that_very_attempt() {
     rig.answer(Fate::Lost);
     rig.edit(|_| ());
     rig.hear();
-    rig.expect(&[]);
+    rig.expect(&["renew"]);
 }
 
 #[test]
@@ -92,6 +92,15 @@ fn a_late_renewal_prolongs_the_term_by_its_own_attempt() {
     assert!(rig.land());
     rig.hear();
     assert_eq!(rig.drain()[0], "extend to t+16s");
+    // But not the time of work that was told to stop for good.
+    let mut rig = Rig::leading();
+    rig.wait(ms(4_000));
+    rig.answer(Fate::Late);
+    rig.outage(ms(7_000));
+    rig.drain();
+    assert!(rig.land());
+    rig.hear();
+    rig.expect(&[]);
 }
 
 /// A 409 proves nothing either way: the lease decides.
@@ -314,6 +323,18 @@ fn jumps_of_the_wall_clock_change_nothing() {
         rig.answer(Fate::Answered);
         rig.expect(&["renew", "extend to t+16s", "renew", "extend to t+20s"]);
     }
+}
+
+/// People and tools read renewals in order, also when the clock of the one before runs ahead.
+#[test]
+fn a_stamp_is_later_than_the_one_on_the_lease() {
+    let mut rig = Rig::leading();
+    let ahead = Wall::from_micros(rig.clocks().wall.as_micros() + 3_600_000_000);
+    rig.edit(|record| record.renew_time = Some(ahead));
+    rig.hear();
+    rig.wait(ms(4_000));
+    rig.answer(Fate::Answered);
+    assert!(rig.record().renew_time > Some(ahead));
 }
 
 /// A stamp at the end of time on the lease must not lead to stamps that the wire cannot carry.

@@ -158,6 +158,39 @@ fn a_storm_of_edits_is_met_at_a_bounded_pace() {
     assert!(sent <= 8 * 31, "{sent} requests in 30 s");
 }
 
+/// Somebody takes the end of term back as often as the nominee writes it.
+#[test]
+fn a_nominee_whose_demand_is_undone_again_and_again_does_not_spin() {
+    let mut rig = Rig::joined();
+    let mut sent = 0;
+    for _ in 0..1_000 {
+        rig.edit(|record| {
+            (record.holder, record.renew_time) = (Some("bravo".into()), Some(Wall::from_micros(1)));
+            (record.preferred_holder, record.end_of_term) = (Some("alpha".into()), false);
+        });
+        rig.hear();
+        if rig.asked.is_some() {
+            rig.answer(Fate::Answered);
+        }
+        rig.wait(ms(10));
+        sent += rig.drain().len();
+    }
+    assert!((11..=8 * 11).contains(&sent), "{sent} requests in 10 s");
+}
+
+/// A relist shows the same version again: an acceptance that was made from it may still land.
+#[test]
+fn a_relist_does_not_settle_what_may_still_land() {
+    let mut rig = Rig::accepting();
+    rig.answer(Fate::Late);
+    rig.server.borrow_mut().edit_identity(&"alpha".into(), |_| ());
+    let listed = rig.server.borrow().read();
+    rig.event(Event::Lease(listed));
+    assert!(rig.land());
+    rig.hear();
+    rig.expect(&["lead"]);
+}
+
 /// An endless outage leaves nothing behind in memory but the acquire times that may still show up.
 #[test]
 fn a_long_outage_leaves_nothing_to_grow() {

@@ -11,7 +11,9 @@ use core::cell::RefCell;
 use core::time::Duration;
 
 use super::server::{Refused, Server, lease_key};
-use crate::candidate::{Candidate, Event, IdentityWrite, Now, Outcome, Request, Seen, Settings, Stopped};
+use crate::candidate::{
+    Candidate, EndReason, Event, IdentityWrite, Now, Outcome, Request, Seen, Settings, Stopped,
+};
 use crate::lease::{LeaderLease, LeaseWrite, Record, WriteKind};
 use crate::names::{FencingToken, Identity, Revision};
 use crate::strategy::Versions;
@@ -57,6 +59,8 @@ pub(super) struct Work {
     /// What the shell was told last.
     pub(super) deadline: Mono,
     pub(super) kill_at: Option<Mono>,
+    /// Why it was told to stop last.
+    pub(super) reason: Option<EndReason>,
     /// It was killed, and the machine has not been told so.
     pub(super) dead: bool,
 }

@@ -77,6 +77,10 @@ pub(super) fn check(rig: &Rig, write: &LeaseWrite) {
     if write.kind != WriteKind::EndOfTerm && write.kind != WriteKind::HandOver {
         assert!(to.renew_time.is_some(), "each attempt has a stamp");
         assert_ne!(to.renew_time, from.renew_time, "a stamp of its own");
+        let absurd = rig.clocks().wall.as_micros() + 86_400_000_000;
+        if from.renew_time.is_some_and(|stamp| stamp.as_micros() < absurd) {
+            assert!(to.renew_time > from.renew_time, "later than the one on the lease");
+        }
         assert!(
             rig.stamps.iter().all(|stamp| Some(*stamp) != to.renew_time),
             "a stamp of its own"

@@ -6,7 +6,7 @@ use alloc::string::{String, ToString};
 use super::rig::{Ask, Asked, Rig, START, Work};
 use super::rows;
 use crate::candidate::pace::BURST;
-use crate::candidate::{Effect, Event, IdentityWrite, Request, Stopped, Term};
+use crate::candidate::{Effect, EndReason, Event, IdentityWrite, Request, Stopped, Term};
 use crate::lease::WriteKind;
 use crate::time::Mono;
 
@@ -50,6 +50,15 @@ impl Rig {
                     !work.dead && now < work.end(),
                     "S1: a term that ended is never resumed"
                 );
+                let drains = work
+                    .reason
+                    .as_ref()
+                    .is_none_or(|reason| *reason == EndReason::Shutdown);
+                assert!(
+                    drains,
+                    "only a shutdown lets stopping work go on: {:?}",
+                    work.reason
+                );
                 work.kill_at = work.kill_at.map(|_| deadline);
                 work.deadline = deadline;
                 self.log.push(format!("extend to {}", moment(deadline)));
@@ -65,6 +74,7 @@ impl Rig {
                     "a kill is never put off"
                 );
                 work.kill_at = Some(kill_at);
+                work.reason = Some(reason.clone());
                 self.log
                     .push(format!("stop by {}: {}", moment(kill_at), reason.code()));
             }
@@ -90,6 +100,7 @@ impl Rig {
         self.work = Some(Work {
             deadline: term.deadline,
             kill_at: None,
+            reason: None,
             dead: false,
         });
         self.log.push("lead".into());
