@@ -184,7 +184,10 @@ impl Builder {
     /// [`JoinError`], before anything was written.
     pub async fn join(self) -> Result<Candidate, JoinError> {
         let incarnation = self.incarnation.clone().unwrap_or_else(shell::fresh_incarnation);
-        let identity = self.identity.clone().unwrap_or_else(|| shell::default_identity(&incarnation));
+        let identity = self
+            .identity
+            .clone()
+            .unwrap_or_else(|| shell::default_identity(&incarnation));
         let settings = self.settings(identity, incarnation)?;
         let clock = self.clock.clone().unwrap_or_else(|| Arc::new(BootClock::new()));
         probe(self.client.clone(), &clock, &settings).await?;
@@ -224,7 +227,12 @@ async fn probe(client: kube::Client, clock: &SharedClock, settings: &Settings) -
     let why = match watch::read(&client, lease, clock, within).await {
         Ok(_) => return Ok(()),
         Err(ReadError::Api(error)) => match classify(&error) {
-            Failure::Refused(why) => return Err(JoinError::Refused { lease: lease.clone(), why }),
+            Failure::Refused(why) => {
+                return Err(JoinError::Refused {
+                    lease: lease.clone(),
+                    why,
+                });
+            }
             failure => failure.to_string(),
         },
         Err(error) => error.to_string(),
@@ -239,7 +247,9 @@ fn is_object_name(name: &str) -> bool {
         let edge = |c: Option<char>| c.is_some_and(|c| c.is_ascii_lowercase() || c.is_ascii_digit());
         edge(label.chars().next())
             && edge(label.chars().last())
-            && label.chars().all(|c| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '-')
+            && label
+                .chars()
+                .all(|c| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '-')
     };
     name.len() <= 253 && name.split('.').all(label)
 }

@@ -149,7 +149,8 @@ async fn stand(args: RunArgs) -> anyhow::Result<ExitCode> {
     wrapper::check(&args)?;
     let signals = wrapper::Signals::listen().context("cannot listen for signals")?;
     let config = candidate::client::load(args.kubeconfig.as_deref(), args.context.as_deref()).await?;
-    let client = candidate::client::lease_client(config).context("cannot make a client from the kubeconfig")?;
+    let client =
+        candidate::client::lease_client(config).context("cannot make a client from the kubeconfig")?;
     let mut builder = Candidate::builder(client, args.lease.clone())
         .binary_version(args.binary_version.clone())
         .timing(args.knobs.timing())
@@ -189,16 +190,20 @@ fn start_log(format: LogFormat) {
 }
 
 fn duration(text: &str) -> Result<Duration, String> {
-    let parsed: SignedDuration = text.parse().map_err(|_| format!("{text:?} is no duration: write it like 500ms or 4s"))?;
+    let parsed: SignedDuration = text
+        .parse()
+        .map_err(|_| format!("{text:?} is no duration: write it like 500ms or 4s"))?;
     Duration::try_from(parsed).map_err(|_| format!("{text:?} is negative"))
 }
 
 fn whole_seconds(text: &str) -> Result<LeaseSeconds, String> {
     let duration = duration(text)?;
-    let whole = (duration.subsec_nanos() == 0).then(|| u32::try_from(duration.as_secs()).ok()).flatten();
-    whole
-        .and_then(LeaseSeconds::new)
-        .ok_or_else(|| format!("{text:?} is not a positive number of whole seconds: the field of a lease holds no other"))
+    let whole = (duration.subsec_nanos() == 0)
+        .then(|| u32::try_from(duration.as_secs()).ok())
+        .flatten();
+    whole.and_then(LeaseSeconds::new).ok_or_else(|| {
+        format!("{text:?} is not a positive number of whole seconds: the field of a lease holds no other")
+    })
 }
 
 #[cfg(test)]

@@ -37,7 +37,9 @@ pub(crate) enum Answer {
     Lease(Request, Outcome<Versioned<LeaderLease>>),
     Identity(Request, Outcome<Versioned<IdentityLease>>),
     /// Every request of the work is answered, or was given up.
-    Drained { clean: bool },
+    Drained {
+        clean: bool,
+    },
 }
 
 /// Everything that can wake a candidate.
@@ -75,7 +77,10 @@ impl Driver {
         guardian: Guardian,
         commands: mpsc::UnboundedSender<Command>,
     ) -> Self {
-        let now = Now { mono: clock.now(), wall: clock.wall() };
+        let now = Now {
+            mono: clock.now(),
+            wall: clock.wall(),
+        };
         let watch = |key: &LeaseKey| {
             let settings = WatchSettings::new(clock.clone(), settings.seed);
             leases(builder.client.clone(), WatchScope::one(key), settings)
@@ -117,7 +122,10 @@ impl Driver {
     }
 
     fn now(&self) -> Now {
-        Now { mono: self.clock.now(), wall: self.clock.wall() }
+        Now {
+            mono: self.clock.now(),
+            wall: self.clock.wall(),
+        }
     }
 
     async fn wait(&mut self, commands: &mut mpsc::UnboundedReceiver<Command>) -> Wake {
@@ -171,7 +179,11 @@ impl Driver {
             }
             Wake::Answer(Answer::Drained { clean }) => {
                 self.effects.work_has_stopped();
-                vec![Event::WorkStopped(if clean { Stopped::Clean } else { Stopped::Abandoned })]
+                vec![Event::WorkStopped(if clean {
+                    Stopped::Clean
+                } else {
+                    Stopped::Abandoned
+                })]
             }
             Wake::Answer(Answer::Lease(id, outcome)) => {
                 let outcome = self.effects.remember(outcome);
@@ -216,12 +228,23 @@ impl Driver {
             return Ok(());
         }
         let Some(lease) = lease else { return Ok(()) };
-        let holder = lease.spec.as_ref().and_then(|spec| spec.holder_identity.clone()).unwrap_or_default();
-        let offers = lease.metadata.annotations.as_ref().is_some_and(|map| map.contains_key(wire::CAN_LEAD_LEASES));
+        let holder = lease
+            .spec
+            .as_ref()
+            .and_then(|spec| spec.holder_identity.clone())
+            .unwrap_or_default();
+        let offers = lease
+            .metadata
+            .annotations
+            .as_ref()
+            .is_some_and(|map| map.contains_key(wire::CAN_LEAD_LEASES));
         if offers || holder == self.settings.identity.as_str() {
             return Ok(());
         }
-        Err(Error::NotAnIdentityLease { key: self.settings.identity_key(), holder })
+        Err(Error::NotAnIdentityLease {
+            key: self.settings.identity_key(),
+            holder,
+        })
     }
 
     fn seen(&self, event: Option<WatchEvent>, what: &'static str) -> News {
@@ -253,7 +276,9 @@ impl Driver {
         use election_core::candidate::Effect;
         while let Some(effect) = self.machine.poll() {
             match effect {
-                Effect::Finished { ousted_by } => return Some(self.finished(ousted_by.map(|by| by.to_string()))),
+                Effect::Finished { ousted_by } => {
+                    return Some(self.finished(ousted_by.map(|by| by.to_string())));
+                }
                 Effect::RestartWatch => self.lease_watch.relist(),
                 Effect::Lead(term) => {
                     let leadership = self.effects.lead(term);

@@ -78,7 +78,10 @@ impl Effects {
 
     pub(crate) fn lead(&mut self, term: Term) -> Leadership {
         let margin = term.timing.stop_grace / 4;
-        let (state, seen) = watch::channel(TermState { deadline: term.deadline.before(margin), stop: None });
+        let (state, seen) = watch::channel(TermState {
+            deadline: term.deadline.before(margin),
+            stop: None,
+        });
         let fence = Fence::open(self.clock.clone(), term.deadline);
         self.guardian.arm(term.deadline);
         tracing::info!(
@@ -122,13 +125,18 @@ impl Effects {
         if reason != EndReason::Shutdown {
             term.fence.limit(kill_at);
         }
-        term.state.send_modify(|state| state.stop = Some((reason, kill_at.before(term.margin))));
+        term.state
+            .send_modify(|state| state.stop = Some((reason, kill_at.before(term.margin))));
     }
 
     /// The guard is gone: waits until each request of the work is answered or given up.
     pub(crate) fn drain(&self) -> Option<BoxFuture<'static, Answer>> {
         let fence = self.term.as_ref()?.fence.clone();
-        Some(Box::pin(async move { Answer::Drained { clean: fence.drained().await.clean } }))
+        Some(Box::pin(async move {
+            Answer::Drained {
+                clean: fence.drained().await.clean,
+            }
+        }))
     }
 
     pub(crate) fn work_has_stopped(&mut self) {
@@ -145,7 +153,9 @@ impl Effects {
         Some(match effect {
             Effect::WriteLease { id, write, within } => {
                 let base = self.leases.find(&write.base);
-                Box::pin(async move { Answer::Lease(id, put_lease(&client, &clock, base, &write, within).await) })
+                Box::pin(
+                    async move { Answer::Lease(id, put_lease(&client, &clock, base, &write, within).await) },
+                )
             }
             Effect::ReadLease { id, within } => {
                 let key = self.settings.lease.clone();
@@ -183,15 +193,21 @@ impl Effects {
             wire::identity(base.as_ref(), &record, self.owner.as_ref())
         };
         match write {
-            IdentityWrite::Create { offers, renew_time, duration } => {
-                IdentityRequest::Create(object(None, offers, renew_time, duration))
-            }
-            IdentityWrite::Update { uid: _, base, offers, renew_time, duration } => {
-                match self.identities.find(&base) {
-                    Some(lease) => IdentityRequest::Update(object(Some(lease), offers, renew_time, duration)),
-                    None => IdentityRequest::Outdated,
-                }
-            }
+            IdentityWrite::Create {
+                offers,
+                renew_time,
+                duration,
+            } => IdentityRequest::Create(object(None, offers, renew_time, duration)),
+            IdentityWrite::Update {
+                uid: _,
+                base,
+                offers,
+                renew_time,
+                duration,
+            } => match self.identities.find(&base) {
+                Some(lease) => IdentityRequest::Update(object(Some(lease), offers, renew_time, duration)),
+                None => IdentityRequest::Outdated,
+            },
             IdentityWrite::Delete { uid, base } => IdentityRequest::Delete(uid, base),
         }
     }
@@ -210,7 +226,10 @@ impl Effects {
         split(outcome, &mut self.leases)
     }
 
-    pub(crate) fn remember_identity(&mut self, outcome: Outcome<Versioned<IdentityLease>>) -> Outcome<IdentityLease> {
+    pub(crate) fn remember_identity(
+        &mut self,
+        outcome: Outcome<Versioned<IdentityLease>>,
+    ) -> Outcome<IdentityLease> {
         split(outcome, &mut self.identities)
     }
 }
@@ -267,7 +286,9 @@ async fn put_lease(
     write: &LeaseWrite,
     within: Duration,
 ) -> Outcome<Versioned<LeaderLease>> {
-    let Some(base) = base else { return Outcome::Conflict };
+    let Some(base) = base else {
+        return Outcome::Conflict;
+    };
     let api: Api<Lease> = Api::namespaced(client.clone(), write.key.namespace());
     let object = wire::update(&base, write);
     let params = PostParams::default();
@@ -288,11 +309,17 @@ async fn write_identity(
     match request {
         IdentityRequest::Create(lease) => {
             let create = api.create(&params, &lease);
-            done(answered(clock, within, create, key, "create of the identity lease").await, wire::read_identity)
+            done(
+                answered(clock, within, create, key, "create of the identity lease").await,
+                wire::read_identity,
+            )
         }
         IdentityRequest::Update(lease) => {
             let update = api.replace(key.name(), &params, &lease);
-            done(answered(clock, within, update, key, "renewal of the identity lease").await, wire::read_identity)
+            done(
+                answered(clock, within, update, key, "renewal of the identity lease").await,
+                wire::read_identity,
+            )
         }
         IdentityRequest::Delete(uid, revision) => {
             let params = DeleteParams::default().preconditions(Preconditions {
@@ -301,7 +328,10 @@ async fn write_identity(
             });
             let delete = api.delete(key.name(), &params);
             match answered(clock, within, delete, key, "removal of the identity lease").await {
-                Reply::Done(_) => Outcome::Done(Seen { as_of: revision, object: None }),
+                Reply::Done(_) => Outcome::Done(Seen {
+                    as_of: revision,
+                    object: None,
+                }),
                 Reply::Conflict => Outcome::Conflict,
                 Reply::Failed => Outcome::Failed,
             }
@@ -319,7 +349,10 @@ async fn get<T>(
 ) -> Outcome<Versioned<T>> {
     match read(client, key, clock, within).await {
         Ok((lease, as_of)) => {
-            let object = lease.map(|lease| Versioned { record: convert(&lease), lease: Some(lease) });
+            let object = lease.map(|lease| Versioned {
+                record: convert(&lease),
+                lease: Some(lease),
+            });
             Outcome::Done(Seen { as_of, object })
         }
         Err(error @ (ReadError::Api(_) | ReadError::Deadline { .. } | ReadError::Malformed { .. })) => {
@@ -374,9 +407,17 @@ fn done<T>(reply: Reply<Lease>, convert: fn(&Lease) -> Option<T>) -> Outcome<Ver
         Reply::Failed => Outcome::Failed,
         Reply::Done(lease) => {
             // An answer without a version is no answer.
-            let Some(version) = lease.metadata.resource_version.as_deref() else { return Outcome::Failed };
+            let Some(version) = lease.metadata.resource_version.as_deref() else {
+                return Outcome::Failed;
+            };
             let as_of = Revision::new(version);
-            Outcome::Done(Seen { as_of, object: Some(Versioned { record: convert(&lease), lease: Some(lease) }) })
+            Outcome::Done(Seen {
+                as_of,
+                object: Some(Versioned {
+                    record: convert(&lease),
+                    lease: Some(lease),
+                }),
+            })
         }
     }
 }

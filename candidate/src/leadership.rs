@@ -103,7 +103,9 @@ impl Candidate {
     /// A handle by which the work reports whether it is alive.
     #[must_use]
     pub fn health(&self) -> Health {
-        Health { commands: self.commands.clone() }
+        Health {
+            commands: self.commands.clone(),
+        }
     }
 
     /// Asks for a shutdown without waiting for it: the work of a running term is told to stop, and the lease is given
@@ -123,10 +125,15 @@ impl Candidate {
     }
 }
 
-async fn outcome(mut ended: watch::Receiver<Option<Result<(), Error>>>, identity: &Identity) -> Result<(), Error> {
+async fn outcome(
+    mut ended: watch::Receiver<Option<Result<(), Error>>>,
+    identity: &Identity,
+) -> Result<(), Error> {
     match ended.wait_for(Option::is_some).await {
         Ok(result) => result.clone().unwrap_or(Ok(())),
-        Err(_) => Err(Error::Lost { identity: identity.clone() }),
+        Err(_) => Err(Error::Lost {
+            identity: identity.clone(),
+        }),
     }
 }
 
@@ -226,7 +233,11 @@ impl Leadership {
     /// Why the work must stop, once it must.
     #[must_use]
     pub fn end_reason(&self) -> Option<EndReason> {
-        self.state.borrow().stop.as_ref().map(|(reason, _)| reason.clone())
+        self.state
+            .borrow()
+            .stop
+            .as_ref()
+            .map(|(reason, _)| reason.clone())
     }
 
     /// A client that writes only within this term: a write after the deadline is refused, one under way is cancelled.
@@ -241,7 +252,10 @@ impl Leadership {
         let mut state = self.state.clone();
         async move {
             match state.wait_for(|state| state.stop.is_some()).await {
-                Ok(state) => state.stop.as_ref().map_or(EndReason::LostContact, |(reason, _)| reason.clone()),
+                Ok(state) => state
+                    .stop
+                    .as_ref()
+                    .map_or(EndReason::LostContact, |(reason, _)| reason.clone()),
                 // The election task is gone: nobody renews any more.
                 Err(_) => EndReason::LostContact,
             }
@@ -251,7 +265,9 @@ impl Leadership {
     /// Follows the deadline and the end of this term, for work that is stopped from outside.
     #[must_use]
     pub fn watch(&self) -> TermWatch {
-        TermWatch { state: self.state.clone() }
+        TermWatch {
+            state: self.state.clone(),
+        }
     }
 
     /// Resolves at the moment when work that still runs must be killed.
@@ -320,7 +336,10 @@ impl TermWatch {
     /// What holds now.
     pub fn current(&mut self) -> TermNow {
         let state = self.state.borrow_and_update();
-        TermNow { deadline: state.deadline, kill_at: state.stop.as_ref().map(|(_, kill_at)| *kill_at) }
+        TermNow {
+            deadline: state.deadline,
+            kill_at: state.stop.as_ref().map(|(_, kill_at)| *kill_at),
+        }
     }
 
     /// Resolves when something else holds than at the last [`TermWatch::current`]. Cancel-safe.

@@ -1,6 +1,9 @@
 //! Where the outside enters: the task of the election, and what makes a process unlike any other.
 
-#![expect(clippy::disallowed_methods, reason = "the one place where this crate starts a task and draws a UUID")]
+#![expect(
+    clippy::disallowed_methods,
+    reason = "the one place where this crate starts a task and draws a UUID"
+)]
 
 use std::hash::{DefaultHasher, Hash, Hasher};
 
@@ -45,11 +48,26 @@ pub(crate) fn default_identity(incarnation: &Incarnation) -> Identity {
     {
         return Identity::from(pod);
     }
-    let host = rustix::system::uname().nodename().to_string_lossy().to_ascii_lowercase();
-    let clean: String = host.chars().map(|c| if c.is_ascii_alphanumeric() { c } else { '-' }).collect();
+    let host = rustix::system::uname()
+        .nodename()
+        .to_string_lossy()
+        .to_ascii_lowercase();
+    let clean: String = host
+        .chars()
+        .map(|c| if c.is_ascii_alphanumeric() { c } else { '-' })
+        .collect();
     let clean = clean.trim_matches('-');
-    let suffix: String = incarnation.as_str().chars().filter(char::is_ascii_alphanumeric).take(8).collect();
-    Identity::from(if clean.is_empty() { suffix } else { format!("{clean}-{suffix}") })
+    let suffix: String = incarnation
+        .as_str()
+        .chars()
+        .filter(char::is_ascii_alphanumeric)
+        .take(8)
+        .collect();
+    Identity::from(if clean.is_empty() {
+        suffix
+    } else {
+        format!("{clean}-{suffix}")
+    })
 }
 
 /// Where the jitter of a process comes from: differs between incarnations, equal in every run of one.

@@ -19,7 +19,9 @@ pub fn termination() -> impl Future<Output = ()> + Send + 'static {
                     }
                 }
                 _ => {
-                    tracing::warn!("signal handlers cannot be installed: the process will end without a release");
+                    tracing::warn!(
+                        "signal handlers cannot be installed: the process will end without a release"
+                    );
                     std::future::pending::<()>().await;
                 }
             }

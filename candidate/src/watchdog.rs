@@ -25,7 +25,8 @@ mod thread {
 
     use election_core::Mono;
     use rustix::time::{
-        Itimerspec, TimerfdClockId, TimerfdFlags, TimerfdTimerFlags, Timespec, timerfd_create, timerfd_settime,
+        Itimerspec, TimerfdClockId, TimerfdFlags, TimerfdTimerFlags, Timespec, timerfd_create,
+        timerfd_settime,
     };
 
     /// A thread that aborts the process at the moment it is armed for.
@@ -44,7 +45,10 @@ mod thread {
                 loop {
                     match rustix::io::read(&*waits, &mut expirations) {
                         Ok(_) => {
-                            tracing::error!(lease = name, "the work has not stopped at its deadline: aborting");
+                            tracing::error!(
+                                lease = name,
+                                "the work has not stopped at its deadline: aborting"
+                            );
                             std::process::abort();
                         }
                         Err(rustix::io::Errno::INTR) => {}
@@ -65,8 +69,14 @@ mod thread {
                 tv_sec: i64::try_from(nanos / 1_000_000_000).unwrap_or(i64::MAX),
                 tv_nsec: (nanos % 1_000_000_000).try_into().unwrap_or_default(),
             };
-            let zero = Timespec { tv_sec: 0, tv_nsec: 0 };
-            let spec = Itimerspec { it_interval: zero, it_value: value };
+            let zero = Timespec {
+                tv_sec: 0,
+                tv_nsec: 0,
+            };
+            let spec = Itimerspec {
+                it_interval: zero,
+                it_value: value,
+            };
             if let Err(error) = timerfd_settime(&*self.timer, TimerfdTimerFlags::ABSTIME, &spec) {
                 tracing::error!(%error, "the watchdog cannot be armed: aborting, because nothing else would stop the work");
                 std::process::abort();
@@ -101,7 +111,9 @@ pub(crate) struct Guardian {
 impl Guardian {
     pub(crate) fn new(overrun: Overrun, lease: String) -> std::io::Result<Self> {
         Ok(match overrun {
-            Overrun::Abort => Self { watchdog: Some(thread::Watchdog::start(lease)?) },
+            Overrun::Abort => Self {
+                watchdog: Some(thread::Watchdog::start(lease)?),
+            },
             Overrun::Report => Self { watchdog: None },
         })
     }

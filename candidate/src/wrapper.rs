@@ -65,11 +65,19 @@ pub(crate) fn check(args: &RunArgs) -> Result<(), RunError> {
 
 fn spec(args: &RunArgs, env: Vec<(String, String)>) -> ProgramSpec {
     let (program, arguments) = args.program.split_first().expect("clap requires a program");
-    ProgramSpec { program: program.clone(), args: arguments.to_vec(), env }
+    ProgramSpec {
+        program: program.clone(),
+        args: arguments.to_vec(),
+        env,
+    }
 }
 
 /// Stands for the lease until the program, a signal or an error ends it.
-pub(crate) async fn run(mut candidate: Candidate, args: &RunArgs, mut signals: Signals) -> anyhow::Result<ExitCode> {
+pub(crate) async fn run(
+    mut candidate: Candidate,
+    args: &RunArgs,
+    mut signals: Signals,
+) -> anyhow::Result<ExitCode> {
     let mut pause = FIRST_PAUSE;
     loop {
         let leadership = tokio::select! {
@@ -82,7 +90,9 @@ pub(crate) async fn run(mut candidate: Candidate, args: &RunArgs, mut signals: S
                 continue;
             }
         };
-        let Some(leadership) = leadership else { return Ok(ExitCode::SUCCESS) };
+        let Some(leadership) = leadership else {
+            return Ok(ExitCode::SUCCESS);
+        };
         let began = BootClock::new().now();
         let mut asked_to_end = false;
         let end = term(leadership, args, &mut signals, &candidate, &mut asked_to_end).await;
@@ -129,7 +139,10 @@ async fn term(
 ) -> Result<TermEnd, RunError> {
     let (lease, identity) = (leadership.lease().to_string(), leadership.identity().to_string());
     let transitions = i32::try_from(leadership.term()).unwrap_or(i32::MAX);
-    let spec = spec(args, election_env(&lease, &identity, leadership.token().as_str(), transitions));
+    let spec = spec(
+        args,
+        election_env(&lease, &identity, leadership.token().as_str(), transitions),
+    );
     let mut watch = leadership.watch();
     let mut program = Supervised::start(&spec, watch.current().deadline.as_nanos()).await?;
     tracing::info!(lease, identity, token = %leadership.token(), group = program.group(), "program started");
@@ -155,7 +168,11 @@ async fn term(
     };
     tracing::info!(lease, identity, "program {exit}");
     let killed = matches!(exit, Exit::DeadlineReached | Exit::KeeperLost);
-    Ok(if told_to_stop || killed { TermEnd::Stopped } else { TermEnd::ByItself(exit) })
+    Ok(if told_to_stop || killed {
+        TermEnd::Stopped
+    } else {
+        TermEnd::ByItself(exit)
+    })
 }
 
 /// Stands aside for a while, so that a program that cannot live does not take the lease again and again.

@@ -1,7 +1,5 @@
 //! What a step costs: one election with 1,000 candidates, vacant and held. The budget is 50 µs.
 
-#![expect(missing_docs, reason = "criterion's macro makes an undocumented function")]
-
 use std::hint::black_box;
 use std::sync::Arc;
 use std::time::Duration;
@@ -16,7 +14,9 @@ const NOW: Mono = Mono::from_nanos(1_000_000_000_000);
 const CANDIDATES: i64 = 1_000;
 
 fn candidate(index: i64) -> Arc<IdentityLease> {
-    let version = format!("1.{}", 30 + index % 3).parse::<election_core::Version>().expect("a version");
+    let version = format!("1.{}", 30 + index % 3)
+        .parse::<election_core::Version>()
+        .expect("a version");
     Arc::new(IdentityLease {
         key: LeaseKey::new("default", &format!("sample-controller-7d9f8b6c5d-{index:05}")),
         uid: Uid::new("0c5a3e0e-4f6b-4f0e-9a53-0d2c1a7a1f11"),
@@ -26,7 +26,10 @@ fn candidate(index: i64) -> Arc<IdentityLease> {
         duration: LeaseSeconds::IDENTITY,
         leads: vec![LeaseKey::new("default", "demo")],
         refused: Vec::new(),
-        versions: Ok(Versions { binary: version.clone(), emulation: version }),
+        versions: Ok(Versions {
+            binary: version.clone(),
+            emulation: version,
+        }),
         created: Some(Wall::from_micros(index % 7)),
         owned_by_pod: false,
     })
@@ -59,7 +62,12 @@ fn steps(criterion: &mut Criterion) {
         incarnation: Some("i".into()),
         ..Record::default()
     };
-    let offered = Record { renew_time: None, acquire_time: None, incarnation: None, ..held.clone() };
+    let offered = Record {
+        renew_time: None,
+        acquire_time: None,
+        incarnation: None,
+        ..held.clone()
+    };
     for (name, record) in [("held", held), ("offered", offered)] {
         let mut election = election(record);
         criterion.bench_function(&format!("step of 1,000 candidates, {name}"), |bencher| {

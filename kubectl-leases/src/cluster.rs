@@ -206,10 +206,15 @@ impl Cluster {
                 reason: status.reason.clone(),
                 message: status.message.clone(),
             },
-            error => Error::Unreachable {
-                server: self.server.clone(),
-                why: chain(error),
-            },
+            kube::Error::Service(cause) => self.unreachable(cause.as_ref()),
+            error => self.unreachable(error),
+        }
+    }
+
+    fn unreachable(&self, cause: &(dyn StdError + 'static)) -> Error {
+        Error::Unreachable {
+            server: self.server.clone(),
+            why: chain(cause),
         }
     }
 
@@ -244,7 +249,7 @@ fn date_noted<B>(clock: ServerClock) -> impl Fn(http::Response<B>) -> http::Resp
 }
 
 /// An error with its causes, each said once.
-fn chain(error: &dyn StdError) -> String {
+fn chain(error: &(dyn StdError + 'static)) -> String {
     let mut text = error.to_string();
     let mut cause = error.source();
     while let Some(error) = cause {

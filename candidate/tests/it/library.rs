@@ -28,7 +28,9 @@ fn builder(server: &ControlPlane, identity: &str) -> Builder {
         .incarnation(format!("{identity}-1").as_str())
         .binary_version("1.30".parse().unwrap())
         .overrun(Overrun::Report)
-        .clock(Arc::new(TokioClock::new(Wall::from_micros(1_790_000_000_000_000))))
+        .clock(Arc::new(TokioClock::new(Wall::from_micros(
+            1_790_000_000_000_000,
+        ))))
 }
 
 /// Waits until the object that was asked for is there, looking every simulated 5 ms.
@@ -50,24 +52,46 @@ async fn read(server: &ControlPlane) -> Option<(Lease, LeaderLease)> {
 }
 
 async fn until_state(server: &ControlPlane, state: LeaseState) -> (Lease, LeaderLease) {
-    until(state.as_str(), async || read(server).await.filter(|(_, lease)| lease.state() == state)).await
+    until(state.as_str(), async || {
+        read(server).await.filter(|(_, lease)| lease.state() == state)
+    })
+    .await
 }
 
 /// The elector, by hand: creates the lease if need be, and offers it.
 async fn offer(server: &ControlPlane, to: &str) {
-    until("identity lease", async || leases(server).get_opt(to).await.unwrap()).await;
+    until("identity lease", async || {
+        leases(server).get_opt(to).await.unwrap()
+    })
+    .await;
     if read(server).await.is_none() {
-        let create = election_core::LeaseCreate { key: key(), duration: LeaseSeconds::LEADER };
-        leases(server).create(&PostParams::default(), &wire::create(&create)).await.unwrap();
+        let create = election_core::LeaseCreate {
+            key: key(),
+            duration: LeaseSeconds::LEADER,
+        };
+        leases(server)
+            .create(&PostParams::default(), &wire::create(&create))
+            .await
+            .unwrap();
     }
     let (base, lease) = read(server).await.unwrap();
     let write = lease.offer(&to.into(), LeaseSeconds::LEADER);
-    leases(server).replace("demo", &PostParams::default(), &wire::update(&base, &write)).await.unwrap();
+    leases(server)
+        .replace("demo", &PostParams::default(), &wire::update(&base, &write))
+        .await
+        .unwrap();
 }
 
 async fn change(server: &ControlPlane, write: impl Fn(&LeaderLease) -> election_core::LeaseWrite) {
     let (base, lease) = read(server).await.unwrap();
-    leases(server).replace("demo", &PostParams::default(), &wire::update(&base, &write(&lease))).await.unwrap();
+    leases(server)
+        .replace(
+            "demo",
+            &PostParams::default(),
+            &wire::update(&base, &write(&lease)),
+        )
+        .await
+        .unwrap();
 }
 
 #[tokio::test(start_paused = true)]
@@ -77,17 +101,27 @@ async fn a_candidate_accepts_an_offer_renews_and_gives_the_lease_back() {
     let (leadership, ()) = tokio::join!(alpha.lead(), offer(&server, "alpha"));
     let leadership = leadership.unwrap().expect("alpha was offered the lease");
     let (object, lease) = until_state(&server, LeaseState::Held).await;
-    assert_eq!(leadership.token().as_str(), object.metadata.resource_version.as_deref().unwrap());
+    assert_eq!(
+        leadership.token().as_str(),
+        object.metadata.resource_version.as_deref().unwrap()
+    );
     assert_eq!((leadership.term(), lease.record.transitions), (1, 1));
 
     let deadline = leadership.deadline();
-    until("a renewal", async || (leadership.deadline() > deadline).then_some(())).await;
+    until("a renewal", async || {
+        (leadership.deadline() > deadline).then_some(())
+    })
+    .await;
 
     drop(leadership);
     let (_, lease) = until_state(&server, LeaseState::Released).await;
     assert_eq!(lease.record.holder, None);
     alpha.shutdown().await.unwrap();
-    assert_eq!(leases(&server).get_opt("alpha").await.unwrap(), None, "the identity lease stays behind");
+    assert_eq!(
+        leases(&server).get_opt("alpha").await.unwrap(),
+        None,
+        "the identity lease stays behind"
+    );
 }
 
 #[tokio::test(start_paused = true)]
@@ -97,13 +131,25 @@ async fn the_nominee_asks_and_the_holder_hands_over_in_one_write() {
     let mut bravo = builder(&server, "bravo").join().await.unwrap();
     let (first, ()) = tokio::join!(alpha.lead(), offer(&server, "alpha"));
     let first = first.unwrap().expect("alpha leads");
-    until("identity lease", async || leases(&server).get_opt("bravo").await.unwrap()).await;
+    until("identity lease", async || {
+        leases(&server).get_opt("bravo").await.unwrap()
+    })
+    .await;
     let (second, ()) = tokio::join!(bravo.lead(), async {
         change(&server, |lease| lease.nominate(Some(&"bravo".into()))).await;
         let reason = first.ended().await;
-        assert_eq!(reason, EndReason::EndOfTerm { successor: Some("bravo".into()) });
+        assert_eq!(
+            reason,
+            EndReason::EndOfTerm {
+                successor: Some("bravo".into())
+            }
+        );
         let (_, lease) = read(&server).await.unwrap();
-        assert_eq!(lease.state(), LeaseState::Held, "S6: the lease was given back under running work");
+        assert_eq!(
+            lease.state(),
+            LeaseState::Held,
+            "S6: the lease was given back under running work"
+        );
         let before = first.token().clone();
         drop(first);
         before_is_lower(&server, before).await;
@@ -114,7 +160,9 @@ async fn the_nominee_asks_and_the_holder_hands_over_in_one_write() {
 /// Invariant: S2, as far as a hand over shows it: the lease is offered to bravo at a later revision than alpha's token.
 async fn before_is_lower(server: &ControlPlane, token: election_core::FencingToken) {
     let (_, lease) = until("hand over", async || {
-        read(server).await.filter(|(_, lease)| lease.record.names(&"bravo".into()))
+        read(server)
+            .await
+            .filter(|(_, lease)| lease.record.names(&"bravo".into()))
     })
     .await;
     assert!(election_core::FencingToken::new(lease.revision) > token);
@@ -126,13 +174,25 @@ async fn after_the_lease_is_deleted_its_leader_releases_the_fresh_one() {
     let mut alpha = builder(&server, "alpha").join().await.unwrap();
     let (leadership, ()) = tokio::join!(alpha.lead(), offer(&server, "alpha"));
     let leadership = leadership.unwrap().expect("alpha leads");
-    leases(&server).delete("demo", &DeleteParams::default()).await.unwrap();
+    leases(&server)
+        .delete("demo", &DeleteParams::default())
+        .await
+        .unwrap();
     assert_eq!(leadership.ended().await, EndReason::LeaseDeleted);
-    let create = election_core::LeaseCreate { key: key(), duration: LeaseSeconds::LEADER };
-    leases(&server).create(&PostParams::default(), &wire::create(&create)).await.unwrap();
+    let create = election_core::LeaseCreate {
+        key: key(),
+        duration: LeaseSeconds::LEADER,
+    };
+    leases(&server)
+        .create(&PostParams::default(), &wire::create(&create))
+        .await
+        .unwrap();
     drop(leadership);
     let (_, lease) = until_state(&server, LeaseState::Released).await;
-    assert_eq!(lease.record.transitions, 1, "the release carries the transitions of the term");
+    assert_eq!(
+        lease.record.transitions, 1,
+        "the release carries the transitions of the term"
+    );
 }
 
 #[tokio::test(start_paused = true)]
@@ -142,10 +202,21 @@ async fn the_client_of_a_term_refuses_to_write_after_it() {
     let (leadership, ()) = tokio::join!(alpha.lead(), offer(&server, "alpha"));
     let leadership = leadership.unwrap().expect("alpha leads");
     let api: Api<Lease> = Api::namespaced(leadership.client(), "kube-system");
-    let other = Lease { metadata: kube::core::ObjectMeta { name: Some("work".into()), ..Default::default() }, spec: None };
-    api.create(&PostParams::default(), &other).await.expect("a leader may write");
+    let other = Lease {
+        metadata: kube::core::ObjectMeta {
+            name: Some("work".into()),
+            ..Default::default()
+        },
+        spec: None,
+    };
+    api.create(&PostParams::default(), &other)
+        .await
+        .expect("a leader may write");
     drop(leadership);
-    let error = api.delete("work", &DeleteParams::default()).await.expect_err("the term is over");
+    let error = api
+        .delete("work", &DeleteParams::default())
+        .await
+        .expect_err("the term is over");
     assert!(error.to_string().contains("does not lead any more"), "{error}");
     api.get("work").await.expect("reads always pass");
 }
@@ -156,13 +227,26 @@ async fn a_second_process_with_the_same_identity_ousts_the_first() {
     let mut first = builder(&server, "alpha").join().await.unwrap();
     let (leadership, ()) = tokio::join!(first.lead(), offer(&server, "alpha"));
     let leadership = leadership.unwrap().expect("alpha leads");
-    let _second = builder(&server, "alpha").incarnation("alpha-2").join().await.unwrap();
-    assert_eq!(leadership.ended().await, EndReason::Ousted { by: "alpha-2".into() });
+    let _second = builder(&server, "alpha")
+        .incarnation("alpha-2")
+        .join()
+        .await
+        .unwrap();
+    assert_eq!(
+        leadership.ended().await,
+        EndReason::Ousted { by: "alpha-2".into() }
+    );
     drop(leadership);
     let error = first.lead().await.expect_err("the first process has ended");
-    assert!(matches!(&error, Error::Ousted { other, .. } if other == "alpha-2"), "{error}");
+    assert!(
+        matches!(&error, Error::Ousted { other, .. } if other == "alpha-2"),
+        "{error}"
+    );
     let text = error.to_string();
-    assert!(text.contains("alpha-1") && text.contains("alpha-2") && text.contains("identity of its own"), "{text}");
+    assert!(
+        text.contains("alpha-1") && text.contains("alpha-2") && text.contains("identity of its own"),
+        "{text}"
+    );
 }
 
 #[tokio::test(start_paused = true)]
@@ -198,10 +282,19 @@ async fn a_lease_that_is_no_identity_lease_is_not_overwritten() {
         "metadata": {"name": "alpha"}, "spec": {"holderIdentity": "somebody"}
     }))
     .unwrap();
-    leases(&server).create(&PostParams::default(), &foreign).await.unwrap();
+    leases(&server)
+        .create(&PostParams::default(), &foreign)
+        .await
+        .unwrap();
     let mut alpha = builder(&server, "alpha").join().await.unwrap();
-    let error = alpha.lead().await.expect_err("the lease belongs to somebody else");
-    assert!(error.to_string().contains("kube-system/alpha") && error.to_string().contains("somebody"), "{error}");
+    let error = alpha
+        .lead()
+        .await
+        .expect_err("the lease belongs to somebody else");
+    assert!(
+        error.to_string().contains("kube-system/alpha") && error.to_string().contains("somebody"),
+        "{error}"
+    );
     let kept = leases(&server).get("alpha").await.unwrap();
     assert_eq!(kept.spec.unwrap().holder_identity.as_deref(), Some("somebody"));
 }
@@ -215,12 +308,24 @@ async fn contradictions_are_refused_before_anything_is_written() {
     };
     let alpha = || builder(&server, "alpha");
     check(Candidate::builder(server.client(), key()), "no binary version").await;
-    check(alpha().emulation_version("1.31".parse().unwrap()), "newer than binary version").await;
+    check(
+        alpha().emulation_version("1.31".parse().unwrap()),
+        "newer than binary version",
+    )
+    .await;
     check(alpha().identity("demo"), "choose another identity").await;
     check(alpha().identity("Not A Name"), "lower-case").await;
-    check(alpha().timing(Timing::default().with_renew_deadline(Duration::from_secs(14))), "contradicting timing").await;
+    check(
+        alpha().timing(Timing::default().with_renew_deadline(Duration::from_secs(14))),
+        "contradicting timing",
+    )
+    .await;
     let nodes = Candidate::builder(server.client(), LeaseKey::new("kube-node-lease", "node-1"));
-    check(nodes.identity("a").binary_version("1.30".parse().unwrap()), "never a leader lease").await;
+    check(
+        nodes.identity("a").binary_version("1.30".parse().unwrap()),
+        "never a leader lease",
+    )
+    .await;
     assert_eq!(leases(&server).list(&Default::default()).await.unwrap().items, []);
 }
 
@@ -235,13 +340,24 @@ async fn an_idle_hour_costs_a_standby_and_a_leader_little() {
     let leadership = leadership.unwrap().expect("alpha leads");
     let hour = Duration::from_secs(3600);
     let before = server.requests();
-    #[expect(clippy::disallowed_methods, reason = "simulated time")]
     let idle = tokio::time::timeout(hour, bravo.lead()).await;
     assert!(idle.is_err(), "bravo stands by");
     assert_eq!(leadership.end_reason(), None, "alpha leads all the time");
     let sent = server.requests().since(&before);
     let rate = |client: &str| sent.by(client) as f64 / hour.as_secs_f64();
-    println!("requests per second: leader {:.4}, standby {:.4}", rate("alpha"), rate("bravo"));
-    assert!(rate("bravo") > 0.0 && rate("bravo") <= 0.02, "standby: {} requests/s", rate("bravo"));
-    assert!(rate("alpha") > 0.2 && rate("alpha") <= 0.28, "leader: {} requests/s", rate("alpha"));
+    println!(
+        "requests per second: leader {:.4}, standby {:.4}",
+        rate("alpha"),
+        rate("bravo")
+    );
+    assert!(
+        rate("bravo") > 0.0 && rate("bravo") <= 0.02,
+        "standby: {} requests/s",
+        rate("bravo")
+    );
+    assert!(
+        rate("alpha") > 0.2 && rate("alpha") <= 0.28,
+        "leader: {} requests/s",
+        rate("alpha")
+    );
 }

@@ -18,7 +18,12 @@ const LEASE: &str = "kube-system/demo";
 
 fn candidate(args: &[&str]) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_candidate"));
-    command.args(args).stdin(Stdio::null()).env_remove("KUBECONFIG").env_remove("POD_NAME").kill_on_drop(true);
+    command
+        .args(args)
+        .stdin(Stdio::null())
+        .env_remove("KUBECONFIG")
+        .env_remove("POD_NAME")
+        .kill_on_drop(true);
     command
 }
 
@@ -32,7 +37,6 @@ async fn fails(args: &[&str], kubeconfig: &Path) -> (i32, String) {
 }
 
 async fn within<T>(what: &str, future: impl Future<Output = T>) -> T {
-    #[expect(clippy::disallowed_methods, reason = "real processes run on a real clock; this only bounds a hang")]
     let done = tokio::time::timeout(Duration::from_secs(30), future).await;
     done.unwrap_or_else(|_| panic!("{what}: not within 30 s"))
 }
@@ -64,14 +68,39 @@ async fn mistakes_are_told_at_once_and_plainly() {
     let with = |more: &[&'static str]| [&run[..], more].concat();
     let program: &[&'static str] = &["--", "sleep", "60"];
     for (args, kubeconfig, code, words) in [
-        (vec!["run", "--lease", "demo", "--binary-version", "1.30", "--", "true"], &good, 2, "NAMESPACE/NAME"),
-        (vec!["run", "--lease", LEASE, "--binary-version", "new", "--", "true"], &good, 2, "is not a version"),
+        (
+            vec!["run", "--lease", "demo", "--binary-version", "1.30", "--", "true"],
+            &good,
+            2,
+            "NAMESPACE/NAME",
+        ),
+        (
+            vec!["run", "--lease", LEASE, "--binary-version", "new", "--", "true"],
+            &good,
+            2,
+            "is not a version",
+        ),
         (with(&[]), &good, 2, "PROGRAM"),
         (with(&["--", "no-such-program"]), &good, 1, "no-such-program"),
-        (with(&["--lease-duration", "1500ms", "--", "true"]), &good, 2, "whole seconds"),
+        (
+            with(&["--lease-duration", "1500ms", "--", "true"]),
+            &good,
+            2,
+            "whole seconds",
+        ),
         (with(&["--renew-deadline", "14s", "--", "true"]), &good, 1, "4/5"),
-        (with(&["--compatibility-version", "1.31", "--", "true"]), &good, 1, "newer than binary version"),
-        (with(&["--identity", "demo", "--", "true"]), &good, 1, "choose another identity"),
+        (
+            with(&["--compatibility-version", "1.31", "--", "true"]),
+            &good,
+            1,
+            "newer than binary version",
+        ),
+        (
+            with(&["--identity", "demo", "--", "true"]),
+            &good,
+            1,
+            "choose another identity",
+        ),
         (with(program), &missing, 1, "missing"),
         (with(program), &broken, 1, "broken"),
         (with(program), &wrong_token, 1, "Unauthorized"),
@@ -87,8 +116,21 @@ async fn without_a_server_it_says_so_waits_and_still_ends_when_asked() {
     let folder = tempfile::tempdir().unwrap();
     let (_plane, server, kubeconfig) = serve(folder.path()).await;
     server.shutdown().await;
-    let args = ["run", "--lease", LEASE, "--binary-version", "1.30", "--", "sleep", "60"];
-    let mut wrapper = candidate(&args).env("KUBECONFIG", &kubeconfig).stderr(Stdio::piped()).spawn().unwrap();
+    let args = [
+        "run",
+        "--lease",
+        LEASE,
+        "--binary-version",
+        "1.30",
+        "--",
+        "sleep",
+        "60",
+    ];
+    let mut wrapper = candidate(&args)
+        .env("KUBECONFIG", &kubeconfig)
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
     let mut lines = BufReader::new(wrapper.stderr.take().unwrap()).lines();
     let told = within("a word about the server", async {
         while let Some(line) = lines.next_line().await.unwrap() {
@@ -114,12 +156,20 @@ async fn offer(leases: &Api<Lease>, to: &str) {
     let key: LeaseKey = LEASE.parse().unwrap();
     until("identity lease", async || leases.get_opt(to).await.unwrap()).await;
     if leases.get_opt("demo").await.unwrap().is_none() {
-        let create = wire::create(&LeaseCreate { key, duration: LeaseSeconds::LEADER });
+        let create = wire::create(&LeaseCreate {
+            key,
+            duration: LeaseSeconds::LEADER,
+        });
         leases.create(&PostParams::default(), &create).await.unwrap();
     }
     let base = leases.get("demo").await.unwrap();
-    let write = wire::read_leader(&base).unwrap().offer(&to.into(), LeaseSeconds::LEADER);
-    leases.replace("demo", &PostParams::default(), &wire::update(&base, &write)).await.unwrap();
+    let write = wire::read_leader(&base)
+        .unwrap()
+        .offer(&to.into(), LeaseSeconds::LEADER);
+    leases
+        .replace("demo", &PostParams::default(), &wire::update(&base, &write))
+        .await
+        .unwrap();
 }
 
 async fn until<T>(what: &str, mut look: impl AsyncFnMut() -> Option<T>) -> T {
@@ -128,7 +178,10 @@ async fn until<T>(what: &str, mut look: impl AsyncFnMut() -> Option<T>) -> T {
             if let Some(found) = look().await {
                 return found;
             }
-            #[expect(clippy::disallowed_methods, reason = "a test looks at a real process now and then")]
+            #[expect(
+                clippy::disallowed_methods,
+                reason = "a test looks at a real process now and then"
+            )]
             tokio::time::sleep(Duration::from_millis(10)).await;
         }
     })
@@ -136,9 +189,25 @@ async fn until<T>(what: &str, mut look: impl AsyncFnMut() -> Option<T>) -> T {
 }
 
 fn start(kubeconfig: &Path, more: &[&str], script: &str) -> Child {
-    let args = [&["run", "--lease", LEASE, "--binary-version", "1.30", "--identity", "alpha"], more].concat();
+    let args = [
+        &[
+            "run",
+            "--lease",
+            LEASE,
+            "--binary-version",
+            "1.30",
+            "--identity",
+            "alpha",
+        ],
+        more,
+    ]
+    .concat();
     let args = [&args[..], &["--", "sh", "-c", script]].concat();
-    candidate(&args).env("KUBECONFIG", kubeconfig).stderr(Stdio::null()).spawn().unwrap()
+    candidate(&args)
+        .env("KUBECONFIG", kubeconfig)
+        .stderr(Stdio::null())
+        .spawn()
+        .unwrap()
 }
 
 #[tokio::test]
@@ -171,10 +240,17 @@ async fn the_program_runs_only_in_a_term_and_the_lease_comes_back_after_it() {
     terminate(&wrapper);
     let status = within("the wrapper ends", wrapper.wait()).await.unwrap();
     assert_eq!(status.code(), Some(0));
-    assert!(lines(2).await.ends_with("stop\n"), "the program was not asked to stop");
+    assert!(
+        lines(2).await.ends_with("stop\n"),
+        "the program was not asked to stop"
+    );
     let lease = wire::read_leader(&leases.get("demo").await.unwrap()).unwrap();
     assert_eq!(lease.state(), LeaseState::Released);
-    assert_eq!(leases.get_opt("alpha").await.unwrap(), None, "the identity lease stays behind");
+    assert_eq!(
+        leases.get_opt("alpha").await.unwrap(),
+        None,
+        "the identity lease stays behind"
+    );
 }
 
 #[tokio::test]

@@ -321,7 +321,11 @@ fn no_two_candidates_ever_act_under_random_schedules() {
     };
     let first = number("FIRST_SEED", 1);
     if std::env::var_os("TRACE").is_some() {
-        tracing_subscriber::fmt().without_time().with_target(false).with_max_level(tracing::Level::DEBUG).init();
+        tracing_subscriber::fmt()
+            .without_time()
+            .with_target(false)
+            .with_max_level(tracing::Level::DEBUG)
+            .init();
     }
     let mut terms = 0;
     let schedules = number("SCHEDULES", SCHEDULES);

@@ -50,7 +50,10 @@ pub(crate) struct Gate {
 
 impl Gate {
     pub(crate) fn new() -> Self {
-        Self { open: Arc::new(watch::Sender::new(true)), crashed: Arc::default() }
+        Self {
+            open: Arc::new(watch::Sender::new(true)),
+            crashed: Arc::default(),
+        }
     }
 
     /// Stops the process, or continues it; one that has crashed stays as it is.

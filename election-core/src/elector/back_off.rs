@@ -63,7 +63,10 @@ impl BackOff {
             self.preemption = self.go_on(now, under_way, change, rules);
         }
         if let Some(nominee) = preempted_for(change) {
-            let begun = Preemption { nominee, phase: Phase::Ended };
+            let begun = Preemption {
+                nominee,
+                phase: Phase::Ended,
+            };
             self.preemption = self.go_on(now, begun, change, rules);
         }
     }
@@ -76,7 +79,9 @@ impl BackOff {
         timing: &ElectorTiming,
     ) -> Option<Preemption> {
         let state = change.after.map(LeaderLease::state);
-        let named = change.after.is_some_and(|lease| lease.record.names(&preemption.nominee));
+        let named = change
+            .after
+            .is_some_and(|lease| lease.record.names(&preemption.nominee));
         match (&preemption.phase, state) {
             (Phase::Accepted { .. }, _) if change.same_term() => return Some(preemption),
             (Phase::Accepted { at, probation }, state) => {
@@ -105,8 +110,18 @@ impl BackOff {
         Some(preemption)
     }
 
-    fn term_ended(&mut self, now: Mono, lasted: Duration, probation: Duration, graceful: bool, timing: &ElectorTiming) {
-        let back_off = self.failures.checked_sub(1).map_or(Duration::ZERO, |level| timing.back_off(level));
+    fn term_ended(
+        &mut self,
+        now: Mono,
+        lasted: Duration,
+        probation: Duration,
+        graceful: bool,
+        timing: &ElectorTiming,
+    ) {
+        let back_off = self
+            .failures
+            .checked_sub(1)
+            .map_or(Duration::ZERO, |level| timing.back_off(level));
         if lasted > probation.max(back_off) {
             self.failures = 0;
             self.until = None;
@@ -124,9 +139,13 @@ impl BackOff {
 impl Change<'_> {
     /// Whether the same process goes on holding the same term.
     pub(super) fn same_term(&self) -> bool {
-        let (Some(before), Some(after)) = (self.before, self.after) else { return false };
+        let (Some(before), Some(after)) = (self.before, self.after) else {
+            return false;
+        };
         before.uid == after.uid
-            && [before, after].iter().all(|lease| lease.state() == LeaseState::Held)
+            && [before, after]
+                .iter()
+                .all(|lease| lease.state() == LeaseState::Held)
             && before.record.holder == after.record.holder
             && before.record.acquire_time == after.record.acquire_time
             && before.record.incarnation == after.record.incarnation
@@ -135,7 +154,9 @@ impl Change<'_> {
 
 /// For whom this change ended a term by end-of-term. A deletion ends it by itself.
 fn preempted_for(change: &Change<'_>) -> Option<Identity> {
-    let before = change.before.filter(|lease| lease.state() == LeaseState::Held && lease.record.end_of_term)?;
+    let before = change
+        .before
+        .filter(|lease| lease.state() == LeaseState::Held && lease.record.end_of_term)?;
     change.after?;
     let nominee = before.record.preferred_holder.clone()?;
     (!before.record.names(&nominee) && !change.same_term()).then_some(nominee)

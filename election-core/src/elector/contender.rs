@@ -25,7 +25,10 @@ impl Count {
     }
 
     pub(super) fn add(&mut self, epoch: u32) {
-        *self = Self { epoch, times: self.within(epoch).saturating_add(1) };
+        *self = Self {
+            epoch,
+            times: self.within(epoch).saturating_add(1),
+        };
     }
 }
 
@@ -38,41 +41,68 @@ pub(super) struct Tally {
     pub(super) nominations: Count,
 }
 
-/// A candidate in one election.
+/// A candidate in one election. What a step reads of it lies here side by side, because a step reads it of each one.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Contender {
-    pub(super) lease: Arc<IdentityLease>,
-    pub(super) life: IdentityLife,
+    versions: Option<Versions>,
+    dies_at: Option<Mono>,
+    hand_written: bool,
     pub(super) tally: Tally,
+    pub(super) life: IdentityLife,
+    pub(super) lease: Arc<IdentityLease>,
 }
 
 impl Contender {
-    pub(super) fn versions(&self) -> Option<&Versions> {
-        self.lease.versions.as_ref().ok()
+    pub(super) fn new(lease: Arc<IdentityLease>, life: IdentityLife, tally: Tally) -> Self {
+        let mut contender = Self {
+            versions: lease.versions.as_ref().ok().cloned(),
+            dies_at: None,
+            hand_written: lease.incarnation.is_none(),
+            tally,
+            life,
+            lease,
+        };
+        contender.set_death();
+        contender
+    }
+
+    /// Its versions, unless they cannot be read.
+    pub(super) const fn versions(&self) -> Option<&Versions> {
+        self.versions.as_ref()
     }
 
     /// Whether somebody wrote it by hand: no process stands behind it that this elector could watch.
-    pub(super) fn hand_written(&self) -> bool {
-        self.lease.incarnation.is_none()
+    pub(super) const fn hand_written(&self) -> bool {
+        self.hand_written
     }
 
     /// How long ago life was seen.
-    pub(super) fn silent(&self, now: Mono) -> Duration {
+    pub(super) const fn silent(&self, now: Mono) -> Duration {
         now.since(self.life.at())
     }
 
     /// When it stops counting as alive; a hand-written one never does.
-    pub(super) fn dies_at(&self) -> Option<Mono> {
-        (!self.hand_written()).then(|| self.life.at() + self.lease.duration.duration())
+    pub(super) const fn dies_at(&self) -> Option<Mono> {
+        self.dies_at
     }
 
     pub(super) fn live(&self, now: Mono) -> bool {
-        self.dies_at().is_none_or(|dies_at| now < dies_at)
+        self.dies_at.is_none_or(|dies_at| now < dies_at)
     }
 
     /// Whether it could lead at all.
     pub(super) fn electable(&self, now: Mono) -> bool {
-        self.versions().is_some() && self.live(now)
+        self.versions.is_some() && self.live(now)
+    }
+
+    /// Time without connection is not age.
+    pub(super) fn forgive(&mut self, gap: Duration) {
+        self.life.forgive(gap);
+        self.set_death();
+    }
+
+    fn set_death(&mut self) {
+        self.dies_at = (!self.hand_written).then(|| self.life.at() + self.lease.duration.duration());
     }
 }
 
@@ -94,7 +124,11 @@ impl Order<'_> {
     }
 
     /// Strategy, incumbent, older creation, name. A lease without creation time, which no server sends, comes last.
-    pub(super) fn rank(self, (a, left): (&Identity, &Contender), (b, right): (&Identity, &Contender)) -> Ordering {
+    pub(super) fn rank(
+        self,
+        (a, left): (&Identity, &Contender),
+        (b, right): (&Identity, &Contender),
+    ) -> Ordering {
         let is = |identity: &Identity| self.incumbent == Some(identity);
         let created = |contender: &Contender| (contender.lease.created.is_none(), contender.lease.created);
         self.by_strategy(left, right)

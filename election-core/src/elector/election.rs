@@ -157,7 +157,8 @@ impl Election {
             Some(known) => known.tally,
             None => self.departed.remove(&identity).unwrap_or_default(),
         };
-        self.candidates.insert(identity, Contender { lease, life, tally });
+        self.candidates
+            .insert(identity, Contender::new(lease, life, tally));
     }
 
     /// A candidate that does not name this lease any more, or whose identity lease is gone.
@@ -177,7 +178,7 @@ impl Election {
     /// The watch is back after this long: silence in it was nobody's age.
     pub fn observe_reconnected(&mut self, now: Mono, gap: Duration) {
         for contender in self.candidates.values_mut() {
-            contender.life.forgive(gap);
+            contender.forgive(gap);
         }
         // Rule 4: others may need a moment to come back as well.
         self.settle_from = self.settle_from.map(|_| now);
@@ -201,7 +202,10 @@ impl Election {
         let mut step = self.judge(now);
         if let Decision::OfferAgain { to } = &step.decision {
             self.count_offer(now, &to.clone());
-            step.look_again = Some(step.look_again.map_or(self.window_until, |at| at.min(self.window_until)));
+            step.look_again = Some(
+                step.look_again
+                    .map_or(self.window_until, |at| at.min(self.window_until)),
+            );
         }
         if let Some(request) = &step.request {
             self.flight.begin(request);
@@ -224,7 +228,10 @@ impl Election {
     /// When the holder expires unless it shows life before; `None` when nobody holds the lease.
     #[must_use]
     pub fn expires_at(&self) -> Option<Mono> {
-        let lease = self.lease.as_ref().filter(|lease| lease.state() == LeaseState::Held)?;
+        let lease = self
+            .lease
+            .as_ref()
+            .filter(|lease| lease.state() == LeaseState::Held)?;
         Some(self.life_end(lease)?.max(self.quiet_until))
     }
 
@@ -237,7 +244,10 @@ impl Election {
     /// Whether nothing of this election needs to be remembered: no lease, nobody who wants one, nobody who may act.
     #[must_use]
     pub fn is_forgettable(&self, now: Mono) -> bool {
-        self.lease.is_none() && self.candidates.is_empty() && now >= self.quiet_until && !self.flight.is_open()
+        self.lease.is_none()
+            && self.candidates.is_empty()
+            && now >= self.quiet_until
+            && !self.flight.is_open()
     }
 
     /// When this election can be forgotten, if nothing changes before.
@@ -253,9 +263,10 @@ impl Election {
         match self.lease.as_ref().and_then(|lease| lease.strategy.as_ref()) {
             None => StrategySource::Elector(self.rules.strategy),
             Some(Ok(strategy)) => StrategySource::Lease(*strategy),
-            Some(Err(text)) => {
-                StrategySource::Unreadable { text: text.clone(), instead: self.rules.strategy }
-            }
+            Some(Err(text)) => StrategySource::Unreadable {
+                text: text.clone(),
+                instead: self.rules.strategy,
+            },
         }
     }
 
@@ -309,7 +320,9 @@ impl Election {
         let recorded = |lease: &LeaderLease| lease.record.duration.unwrap_or(default).max(default).duration();
         let longest = before.map_or(default.duration(), recorded);
         let mut quiet = self.quiet_until;
-        let replaced = before.zip(after).is_some_and(|(before, after)| before.uid != after.uid);
+        let replaced = before
+            .zip(after)
+            .is_some_and(|(before, after)| before.uid != after.uid);
         let state = after.map(LeaderLease::state);
         let held = before.filter(|before| before.state() == LeaseState::Held);
         if let Some(end) = held.and_then(|held| self.life_end(held))
@@ -318,7 +331,9 @@ impl Election {
             quiet = quiet.max(end);
         }
         if replaced || (after.is_none() && sight == Sight::AfterGap) {
-            let span = held.zip(self.life.as_ref()).map(|(held, life)| life.span(held, default));
+            let span = held
+                .zip(self.life.as_ref())
+                .map(|(held, life)| life.span(held, default));
             quiet = quiet.max(now + span.unwrap_or(longest).max(longest));
         }
         match (state, after) {
@@ -330,7 +345,8 @@ impl Election {
             }
             (Some(LeaseState::Fresh), Some(lease)) => {
                 let missing_before = before.is_none() && sight == Sight::InOrder;
-                let still_fresh = !replaced && before.is_some_and(|before| before.state() == LeaseState::Fresh);
+                let still_fresh =
+                    !replaced && before.is_some_and(|before| before.state() == LeaseState::Fresh);
                 if !missing_before && !still_fresh {
                     quiet = quiet.max(now + recorded(lease).max(longest));
                 }
@@ -386,8 +402,15 @@ impl Election {
             self.nominations = 0;
             self.nomination_until = now;
         }
-        let known = before.filter(|_| same_term).and_then(|before| before.record.preferred_holder.as_ref());
-        let Some(nominee) = lease.record.preferred_holder.as_ref().filter(|nominee| known != Some(*nominee)) else {
+        let known = before
+            .filter(|_| same_term)
+            .and_then(|before| before.record.preferred_holder.as_ref());
+        let Some(nominee) = lease
+            .record
+            .preferred_holder
+            .as_ref()
+            .filter(|nominee| known != Some(*nominee))
+        else {
             return;
         };
         let term = self.term;

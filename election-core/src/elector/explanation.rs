@@ -94,7 +94,13 @@ impl fmt::Display for Explanation {
         if let Some(left) = self.expires_in {
             write!(f, ", expires in {}", Seconds(left))?;
         }
-        write!(f, "\ndecision: {}\nreason: {}: {}", self.step.decision, self.step.reason.code(), self.step.reason)?;
+        write!(
+            f,
+            "\ndecision: {}\nreason: {}: {}",
+            self.step.decision,
+            self.step.reason.code(),
+            self.step.reason
+        )?;
         write!(f, "\nstrategy: {}", self.step.strategy)?;
         for (rank, candidate) in self.candidates.iter().enumerate() {
             write!(f, "\n  {}. {candidate}", rank + 1)?;

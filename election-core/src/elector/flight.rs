@@ -95,7 +95,11 @@ impl Flight {
             Outcome::Conflict => ("the lease was changed by somebody else".to_string(), true),
             Outcome::Refused(why) | Outcome::Unknown(why) => (why.clone(), false),
         };
-        self.retry = Some(Retry { at: now + timing.accept_window(self.failures), why, until_news });
+        self.retry = Some(Retry {
+            at: now + timing.accept_window(self.failures),
+            why,
+            until_news,
+        });
         self.failures = self.failures.saturating_add(1);
     }
 }

@@ -4,7 +4,7 @@
 
 use core::cmp::Ordering;
 
-use super::contender::Contender;
+use super::contender::{Contender, Order};
 use super::election::Election;
 use super::judge::{Named, Survey, Verdict, offer};
 use super::reason::Reason;
@@ -16,37 +16,63 @@ use crate::strategy::{Strategy, Versions};
 use crate::time::Mono;
 
 /// A term of a holder that takes part in the election.
+#[derive(Clone, Copy)]
 pub(super) struct TermView<'a> {
     holder: &'a Identity,
-    /// `None` when its identity lease is gone or cannot be read: worse than any.
-    versions: Option<&'a Versions>,
+    /// The holder as a candidate, while it is one.
+    contender: Option<&'a Contender>,
     strategy: Strategy,
     /// Who would be nominated.
-    best: Option<Named<'a>>,
+    pub(super) best: Option<Named<'a>>,
 }
 
 impl TermView<'_> {
-    /// Whether the strategy prefers this candidate to the holder, strictly.
+    /// Whether this is the holder itself. By address: this is asked of each candidate in each step.
+    pub(super) fn is_of(&self, (_, contender): Named<'_>) -> bool {
+        self.contender
+            .is_some_and(|holder| core::ptr::eq(holder, contender))
+    }
+
+    /// Whether a candidate that is electable should lead instead of the holder: a process, and strictly better.
+    pub(super) fn should_lead(&self, named: Named<'_>) -> bool {
+        !named.1.hand_written() && self.compare(named.1) == Ordering::Less && !self.is_of(named)
+    }
+
+    /// `None` when its identity lease is gone or cannot be read: worse than any.
+    fn versions(&self) -> Option<&Versions> {
+        self.contender.and_then(Contender::versions)
+    }
+
+    /// `Less` when the strategy prefers this candidate to the holder, strictly.
     fn compare(&self, contender: &Contender) -> Ordering {
-        match (contender.versions(), self.versions) {
+        match (contender.versions(), self.versions()) {
             (Some(theirs), Some(holders)) => self.strategy.compare(theirs, holders),
             (Some(_), None) => Ordering::Less,
             (None, _) => Ordering::Greater,
         }
     }
-
-    fn should_lead(&self, now: Mono, (identity, contender): Named<'_>) -> bool {
-        identity != self.holder
-            && !contender.hand_written()
-            && contender.electable(now)
-            && self.compare(contender) == Ordering::Less
-    }
 }
 
 impl Election {
-    /// Whether the holder is a process of this protocol and has not expired.
-    pub(super) fn is_in_term(&self, now: Mono, lease: &LeaderLease) -> bool {
-        lease.record.incarnation.is_some() && self.expires_at().is_some_and(|at| now < at)
+    /// The term, if the holder is a process of this protocol and has not expired.
+    pub(super) fn term_view(&self, now: Mono) -> Option<TermView<'_>> {
+        let lease = self
+            .lease
+            .as_ref()
+            .filter(|lease| lease.record.incarnation.is_some())?;
+        let holder = lease.record.holder.as_ref()?;
+        (now < self.expires_at()?).then(|| TermView {
+            holder,
+            contender: self.candidates.get(holder),
+            strategy: self.strategy().strategy(),
+            best: None,
+        })
+    }
+
+    /// Whether `a` is nominated before `b`: the one that was nominated less often in this term, then by rank.
+    pub(super) fn nominated_before(&self, order: Order<'_>, a: Named<'_>, b: Named<'_>) -> bool {
+        let nominations = |named: Named<'_>| named.1.tally.nominations.within(self.term);
+        nominations(a).cmp(&nominations(b)).then_with(|| order.rank(a, b)) == Ordering::Less
     }
 
     pub(super) fn judge_held(&self, now: Mono, lease: &LeaderLease, survey: &Survey<'_>) -> Verdict {
@@ -54,39 +80,30 @@ impl Election {
             return self.nobody_electable();
         };
         if now >= expires_at {
-            let Some((best, _)) = survey.best else { return self.nobody_electable() };
+            let Some((best, _)) = survey.best else {
+                return self.nobody_electable();
+            };
             let silent = self.last_life().map(|at| now.since(at)).unwrap_or_default();
-            return offer(best, Reason::Expired { holder: holder.clone(), silent, best: best.clone() });
+            return offer(
+                best,
+                Reason::Expired {
+                    holder: holder.clone(),
+                    silent,
+                    best: best.clone(),
+                },
+            );
         }
-        if lease.record.incarnation.is_none() {
+        let Some(term) = survey.term else {
             let left = expires_at.since(now);
-            return Verdict::leave(Reason::OrdinaryHolder { holder: holder.clone(), left }).until(expires_at);
-        }
-        let view = self.term_view(now, holder, survey);
-        let verdict = self.judge_term(now, lease, &view);
+            return Verdict::leave(Reason::OrdinaryHolder {
+                holder: holder.clone(),
+                left,
+            })
+            .until(expires_at);
+        };
+        let verdict = self.judge_term(now, lease, &term);
         let until = verdict.until.map_or(expires_at, |until| until.min(expires_at));
         verdict.until(until)
-    }
-
-    pub(super) fn term_view<'a>(&'a self, now: Mono, holder: &'a Identity, survey: &Survey<'a>) -> TermView<'a> {
-        let mut view = TermView {
-            holder,
-            versions: self.candidates.get(holder).and_then(Contender::versions),
-            strategy: survey.order.strategy,
-            best: None,
-        };
-        let nominations = |named: Named<'_>| named.1.tally.nominations.within(self.term);
-        for named in &self.candidates {
-            if view.should_lead(now, named)
-                && view.best.is_none_or(|best| {
-                    let counts = nominations(named).cmp(&nominations(best));
-                    counts.then_with(|| survey.order.rank(named, best)) == Ordering::Less
-                })
-            {
-                view.best = Some(named);
-            }
-        }
-        view
     }
 
     fn judge_term(&self, now: Mono, lease: &LeaderLease, view: &TermView<'_>) -> Verdict {
@@ -103,7 +120,10 @@ impl Election {
                     let left = self.nomination_until.since(now);
                     Verdict::wait(
                         self.nomination_until,
-                        Reason::NominationWindow { candidate: candidate.clone(), left },
+                        Reason::NominationWindow {
+                            candidate: candidate.clone(),
+                            left,
+                        },
                     )
                 }
                 Some(best) => nominate(view, best),
@@ -111,9 +131,16 @@ impl Election {
         }
     }
 
-    fn judge_nominee(&self, now: Mono, lease: &LeaderLease, view: &TermView<'_>, nominee: &Identity) -> Verdict {
+    fn judge_nominee(
+        &self,
+        now: Mono,
+        lease: &LeaderLease,
+        view: &TermView<'_>,
+        nominee: &Identity,
+    ) -> Verdict {
         let contender = self.candidates.get(nominee);
-        let fit = contender.is_some_and(|contender| view.should_lead(now, (nominee, contender)));
+        let fit = contender
+            .is_some_and(|contender| contender.electable(now) && view.should_lead((nominee, contender)));
         match view.best {
             _ if fit && lease.record.end_of_term => keep(lease, view),
             Some(best) if fit && best.0 != nominee => {
@@ -129,7 +156,10 @@ impl Election {
                 let standing = contender.map(|contender| self.why_unfit(now, view, (nominee, contender)));
                 Verdict::new(
                     Decision::ClearNomination,
-                    Reason::NomineeUnfit { nominee: nominee.clone(), standing },
+                    Reason::NomineeUnfit {
+                        nominee: nominee.clone(),
+                        standing,
+                    },
                 )
             }
         }
@@ -156,7 +186,9 @@ impl Election {
         if named.1.versions().is_none() {
             Standing::Refused
         } else if !named.1.live(now) {
-            Standing::NotLive { silent: named.1.silent(now) }
+            Standing::NotLive {
+                silent: named.1.silent(now),
+            }
         } else {
             self.compared(now, view, named)
         }
@@ -183,7 +215,7 @@ impl Election {
     }
 
     fn compared(&self, now: Mono, view: &TermView<'_>, named: Named<'_>) -> Standing {
-        if view.holder == named.0 {
+        if view.is_of(named) {
             return Standing::Holder;
         }
         if named.1.hand_written() {
@@ -197,7 +229,9 @@ impl Election {
         if self.back_off.active(now).is_some() {
             return Standing::BackedOff;
         }
-        let Some(best) = view.best.filter(|best| best.0 != named.0) else { return Standing::First };
+        let Some(best) = view.best.filter(|best| !core::ptr::eq(best.1, named.1)) else {
+            return Standing::First;
+        };
         let nominations = |named: Named<'_>| named.1.tally.nominations.within(self.term);
         if nominations(named) > nominations(best) {
             return Standing::AlreadyNominatedInThisTerm;
@@ -214,7 +248,10 @@ impl Election {
 fn keep(lease: &LeaderLease, view: &TermView<'_>) -> Verdict {
     let holder = view.holder.clone();
     let reason = if lease.record.end_of_term {
-        Reason::EndOfTerm { holder, nominee: lease.record.preferred_holder.clone() }
+        Reason::EndOfTerm {
+            holder,
+            nominee: lease.record.preferred_holder.clone(),
+        }
     } else {
         Reason::HolderIsBest { holder }
     };
@@ -223,16 +260,27 @@ fn keep(lease: &LeaderLease, view: &TermView<'_>) -> Verdict {
 
 fn stands(view: &TermView<'_>, nominee: &Identity) -> Verdict {
     let holder = view.holder.clone();
-    Verdict::new(Decision::Keep, Reason::Nominated { holder, nominee: nominee.clone() })
+    Verdict::new(
+        Decision::Keep,
+        Reason::Nominated {
+            holder,
+            nominee: nominee.clone(),
+        },
+    )
 }
 
 fn nominate(view: &TermView<'_>, (successor, contender): Named<'_>) -> Verdict {
     let holder = view.holder.clone();
     let reason = Reason::Better {
         holder,
-        of_holder: view.versions.cloned(),
+        of_holder: view.versions().cloned(),
         successor: successor.clone(),
         of_successor: contender.versions().cloned(),
     };
-    Verdict::new(Decision::Nominate { successor: successor.clone() }, reason)
+    Verdict::new(
+        Decision::Nominate {
+            successor: successor.clone(),
+        },
+        reason,
+    )
 }

@@ -6,46 +6,44 @@
 //! Contract: after each [`Elector::handle`], call [`Elector::poll`] until it returns `None`.
 
 use alloc::collections::{BTreeMap, BTreeSet, VecDeque};
-use alloc::sync::Arc;
 use alloc::vec::Vec;
 use core::time::Duration;
 
 use super::election::{Election, Rules};
 use super::explanation::Explanation;
-use super::message::{Event, Outcome, Output};
+use super::message::{Event, Output};
 use super::presence::Presence;
 use super::reason::Reason;
 use super::step::{Decision, Request, Step};
-use crate::identity::IdentityLease;
 use crate::item::{Item, may_be_leader_lease};
-use crate::lease::LeaderLease;
 use crate::names::LeaseKey;
 use crate::time::Mono;
 
 /// Every election of one watch.
 #[derive(Debug)]
 pub struct Elector {
-    rules: Rules,
+    pub(super) rules: Rules,
     assume_unheld: bool,
     link: Link,
     acting: bool,
-    elections: BTreeMap<LeaseKey, Entry>,
-    identities: BTreeMap<LeaseKey, Presence>,
-    timers: BTreeSet<(Mono, Timer)>,
-    dirty: BTreeSet<LeaseKey>,
-    outputs: VecDeque<Output>,
+    pub(super) elections: BTreeMap<LeaseKey, Entry>,
+    pub(super) identities: BTreeMap<LeaseKey, Presence>,
+    pub(super) timers: BTreeSet<(Mono, Timer)>,
+    pub(super) dirty: BTreeSet<LeaseKey>,
+    pub(super) outputs: VecDeque<Output>,
     /// Before this moment somebody may act on a lease that the last list did not show.
-    missing_quiet_until: Mono,
+    pub(super) missing_quiet_until: Mono,
     last_turn: Mono,
     steps: u64,
 }
 
+/// An election with its timer.
 #[derive(Debug)]
-struct Entry {
-    election: Election,
-    timer: Option<Mono>,
+pub(super) struct Entry {
+    pub(super) election: Election,
+    pub(super) timer: Option<Mono>,
     /// What was last reported, without its standings.
-    reported: Option<Step>,
+    pub(super) reported: Option<Step>,
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -58,8 +56,9 @@ enum Link {
     Lost { since: Mono, list_wanted: bool },
 }
 
+/// Whose time comes.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
-enum Timer {
+pub(super) enum Timer {
     Lease(LeaseKey),
     Identity(LeaseKey),
 }
@@ -124,9 +123,15 @@ impl Elector {
     /// distrust what it knows (rule 10).
     #[must_use]
     pub fn deadline(&self) -> Option<Mono> {
-        let Link::Up { judge_from, .. } = self.link else { return None };
+        let Link::Up { judge_from, .. } = self.link else {
+            return None;
+        };
         let timer = self.timers.first().map(|(at, _)| *at);
-        let at = if self.dirty.is_empty() { timer? } else { self.last_turn };
+        let at = if self.dirty.is_empty() {
+            timer?
+        } else {
+            self.last_turn
+        };
         self.acting.then(|| at.max(judge_from))
     }
 
@@ -175,7 +180,9 @@ impl Elector {
     fn lost(&mut self, since: Mono, list_wanted: bool) {
         match &mut self.link {
             Link::Up { .. } => self.link = Link::Lost { since, list_wanted },
-            Link::Lost { list_wanted: wanted, .. } => *wanted |= list_wanted,
+            Link::Lost {
+                list_wanted: wanted, ..
+            } => *wanted |= list_wanted,
             Link::Unlisted => {}
         }
     }
@@ -187,7 +194,7 @@ impl Elector {
         }
     }
 
-    fn distrust(&mut self, since: Mono) {
+    pub(super) fn distrust(&mut self, since: Mono) {
         if self.is_synced() {
             self.lost(since, true);
             self.outputs.push_back(Output::Relist);
@@ -195,10 +202,19 @@ impl Elector {
     }
 
     fn resumed(&mut self, now: Mono) {
-        let Link::Lost { since, list_wanted: false } = self.link else { return };
+        let Link::Lost {
+            since,
+            list_wanted: false,
+        } = self.link
+        else {
+            return;
+        };
         self.reconnected(now, now.since(since));
         // The changes of the gap are on their way: judging before they are here would only cost conflicts.
-        self.link = Link::Up { since: now, judge_from: now + self.rules.timing.settle_window };
+        self.link = Link::Up {
+            since: now,
+            judge_from: now + self.rules.timing.settle_window,
+        };
         self.look_at_everything(now);
     }
 
@@ -218,9 +234,16 @@ impl Elector {
         } else {
             self.reconnected(now, Duration::ZERO);
         }
-        let quiet = if first && self.assume_unheld { Duration::ZERO } else { self.rules.timing.lease_duration.duration() };
+        let quiet = if first && self.assume_unheld {
+            Duration::ZERO
+        } else {
+            self.rules.timing.lease_duration.duration()
+        };
         self.missing_quiet_until = now + quiet;
-        self.link = Link::Up { since: now, judge_from: now };
+        self.link = Link::Up {
+            since: now,
+            judge_from: now,
+        };
         let mut leaders = BTreeMap::new();
         let mut identities = BTreeMap::new();
         for item in items {
@@ -240,7 +263,12 @@ impl Elector {
         for (key, lease) in leaders {
             self.entry(&key).election.observe_listed(now, Some(lease));
         }
-        let gone: Vec<_> = self.identities.keys().filter(|key| !identities.contains_key(*key)).cloned().collect();
+        let gone: Vec<_> = self
+            .identities
+            .keys()
+            .filter(|key| !identities.contains_key(*key))
+            .cloned()
+            .collect();
         for key in gone {
             self.identity_gone(&key);
         }
@@ -271,138 +299,6 @@ impl Elector {
         }
     }
 
-    // --- Events -----------------------------------------------------------------------------------------------------
-
-    fn observe(&mut self, now: Mono, event: Event) {
-        match event {
-            Event::Applied(Item::Leader(lease)) => self.leader_applied(now, lease),
-            Event::Applied(Item::Identity(lease)) => self.identity_applied(now, lease),
-            Event::Deleted(item) => self.deleted(now, item),
-            Event::Answer { key, outcome } => self.answered(now, key, outcome),
-            // The watch shows a deletion; whatever else it was, the timer of the identity lease tries again.
-            Event::Collected { .. } => {}
-            Event::Listed { .. } | Event::Lost | Event::Resumed | Event::Acting(_) => {}
-        }
-    }
-
-    fn leader_applied(&mut self, now: Mono, lease: LeaderLease) {
-        let key = lease.key.clone();
-        if !may_be_leader_lease(&key) {
-            return;
-        }
-        if self.identities.get(&key).is_some_and(|known| known.lease.revision >= lease.revision) {
-            return;
-        }
-        self.identity_gone(&key);
-        self.entry(&key).election.observe_lease(now, lease);
-        self.dirty.insert(key);
-    }
-
-    fn identity_applied(&mut self, now: Mono, lease: IdentityLease) {
-        let key = lease.key.clone();
-        let before = self.identities.get(&key);
-        if before.is_some_and(|known| known.lease.revision >= lease.revision) {
-            return;
-        }
-        // A lease that changes its kind was a leader lease until now, and that one is gone.
-        if let Some(entry) = self.elections.get_mut(&key) {
-            if let Some(last) = entry.election.lease() {
-                let last = LeaderLease { revision: lease.revision.clone(), ..last.clone() };
-                entry.election.observe_deleted(now, last);
-            }
-            entry.election.observe_occupied(true);
-            self.dirty.insert(key.clone());
-        }
-        let before = before.map(|known| (known.lease.clone(), known.life.clone(), known.timer));
-        let mut presence = Presence::first(now, lease);
-        if let Some((_, life, timer)) = &before {
-            presence.life = life.clone();
-            presence.life.observe(now, &presence.lease);
-            presence.timer = *timer;
-        }
-        for refusal in presence.new_refusals(before.as_ref().map(|(lease, ..)| &**lease)) {
-            let uid = presence.lease.uid.clone();
-            self.outputs.push_back(Output::Refused { key: key.clone(), uid, refusal });
-        }
-        for left in before.iter().flat_map(|(lease, ..)| &lease.leads) {
-            if !presence.lease.leads.contains(left) {
-                self.candidate_gone(left, &presence.lease);
-            }
-        }
-        for named in &presence.lease.leads {
-            if may_be_leader_lease(named) {
-                let lease = Arc::clone(&presence.lease);
-                self.entry(named).election.observe_candidate_life(lease, presence.life.clone());
-                self.dirty.insert(named.clone());
-            }
-        }
-        self.identities.insert(key.clone(), presence);
-        self.schedule_collection(now, &key);
-    }
-
-    fn deleted(&mut self, now: Mono, item: Item) {
-        let key = item.key().clone();
-        if let Some(known) = self.identities.get(&key) {
-            if known.lease.revision < *item.revision() {
-                self.identity_gone(&key);
-            }
-            return;
-        }
-        let last = match item {
-            Item::Leader(last) => Some(last),
-            Item::Identity(last) => self.elections.get(&key).and_then(|entry| {
-                let known = entry.election.lease()?.clone();
-                Some(LeaderLease { revision: last.revision, ..known })
-            }),
-        };
-        if let Some(last) = last.filter(|last| may_be_leader_lease(&last.key)) {
-            self.entry(&key).election.observe_deleted(now, last);
-            self.dirty.insert(key);
-        }
-    }
-
-    fn answered(&mut self, now: Mono, key: LeaseKey, outcome: Outcome) {
-        let Some(entry) = self.elections.get_mut(&key) else { return };
-        let conflict = outcome == Outcome::Conflict;
-        entry.election.observe_answer(now, outcome);
-        // One conflict is news that is under way. A second one on the same version means that the watch is behind.
-        if conflict && entry.election.is_behind() {
-            self.distrust(now);
-        }
-        self.dirty.insert(key);
-    }
-
-    fn identity_gone(&mut self, key: &LeaseKey) {
-        let Some(gone) = self.identities.remove(key) else { return };
-        if let Some(at) = gone.timer {
-            self.timers.remove(&(at, Timer::Identity(key.clone())));
-        }
-        for named in &gone.lease.leads {
-            self.candidate_gone(named, &gone.lease);
-        }
-        if let Some(entry) = self.elections.get_mut(key) {
-            entry.election.observe_occupied(false);
-            self.dirty.insert(key.clone());
-        }
-    }
-
-    fn candidate_gone(&mut self, named: &LeaseKey, lease: &IdentityLease) {
-        if let Some(entry) = self.elections.get_mut(named) {
-            entry.election.observe_candidate_gone(&lease.identity());
-            self.dirty.insert(named.clone());
-        }
-    }
-
-    fn entry(&mut self, key: &LeaseKey) -> &mut Entry {
-        let (rules, quiet_until, occupied) =
-            (self.rules, self.missing_quiet_until, self.identities.contains_key(key));
-        self.elections.entry(key.clone()).or_insert_with(|| {
-            let mut election = Election::new(key.clone(), rules, quiet_until);
-            election.observe_occupied(occupied);
-            Entry { election, timer: None, reported: None }
-        })
-    }
-
     // --- Time -------------------------------------------------------------------------------------------------------
 
     fn ring(&mut self, now: Mono) {
@@ -422,9 +318,13 @@ impl Elector {
 
     fn collect(&mut self, now: Mono, key: &LeaseKey) {
         let Link::Up { since, .. } = self.link else { return };
-        let Some(presence) = self.identities.get_mut(key) else { return };
+        let Some(presence) = self.identities.get_mut(key) else {
+            return;
+        };
         presence.timer = None;
-        let Some(at) = presence.collect_at(since) else { return };
+        let Some(at) = presence.collect_at(since) else {
+            return;
+        };
         let again = if now >= at {
             self.outputs.push_back(Output::DeleteIdentity {
                 key: key.clone(),
@@ -439,21 +339,26 @@ impl Elector {
         self.timers.insert((again, Timer::Identity(key.clone())));
     }
 
-    fn schedule_collection(&mut self, now: Mono, key: &LeaseKey) {
+    pub(super) fn schedule_collection(&mut self, now: Mono, key: &LeaseKey) {
         let Link::Up { since, .. } = self.link else { return };
-        let Some(presence) = self.identities.get_mut(key) else { return };
+        let Some(presence) = self.identities.get_mut(key) else {
+            return;
+        };
         let at = presence.collect_at(since).map(|at| at.max(now));
         if at != presence.timer {
             if let Some(old) = presence.timer {
                 self.timers.remove(&(old, Timer::Identity(key.clone())));
             }
             presence.timer = at;
-            self.timers.extend(at.map(|at| (at, Timer::Identity(key.clone()))));
+            self.timers
+                .extend(at.map(|at| (at, Timer::Identity(key.clone()))));
         }
     }
 
     fn step(&mut self, now: Mono, key: LeaseKey) {
-        let Some(entry) = self.elections.get_mut(&key) else { return };
+        let Some(entry) = self.elections.get_mut(&key) else {
+            return;
+        };
         if let Some(old) = entry.timer.take() {
             self.timers.remove(&(old, Timer::Lease(key.clone())));
         }
@@ -463,13 +368,20 @@ impl Elector {
         }
         self.steps += 1;
         let mut step = entry.election.step(now);
-        let at = step.look_again.or_else(|| entry.election.forget_at().filter(|at| *at > now));
+        let at = step
+            .look_again
+            .or_else(|| entry.election.forget_at().filter(|at| *at > now));
         entry.timer = at;
         self.timers.extend(at.map(|at| (at, Timer::Lease(key.clone()))));
         let request = step.request.clone();
         let reason = step.reason.clone();
         let open = matches!(step.reason, Reason::RequestOpen);
-        if !open && !entry.reported.as_ref().is_some_and(|reported| step.repeats(reported)) {
+        if !open
+            && !entry
+                .reported
+                .as_ref()
+                .is_some_and(|reported| step.repeats(reported))
+        {
             self.outputs.push_back(Output::Decided(step.clone()));
             step.standings = Vec::new();
             entry.reported = Some(step);

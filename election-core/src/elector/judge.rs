@@ -7,6 +7,7 @@ use core::cmp::Ordering;
 
 use super::contender::{Contender, Order};
 use super::election::Election;
+use super::held::TermView;
 use super::reason::Reason;
 use super::standing::Standing;
 use super::step::{Decision, Request, Step};
@@ -27,7 +28,11 @@ pub(super) struct Verdict {
 
 impl Verdict {
     pub(super) const fn new(decision: Decision, reason: Reason) -> Self {
-        Self { decision, reason, until: None }
+        Self {
+            decision,
+            reason,
+            until: None,
+        }
     }
 
     pub(super) const fn leave(reason: Reason) -> Self {
@@ -44,11 +49,14 @@ impl Verdict {
     }
 }
 
-/// Who could be granted a vacant lease.
+/// What one look at all candidates finds.
 pub(super) struct Survey<'a> {
     pub(super) order: Order<'a>,
+    /// The term, while a process of this protocol leads.
+    pub(super) term: Option<TermView<'a>>,
     pub(super) electable: usize,
-    /// The best of the processes that live, else the best of the hand-written.
+    /// In a term: who would be nominated. Otherwise who would be granted the lease: the best of the processes that live,
+    /// else the best of the hand-written.
     pub(super) best: Option<Named<'a>>,
     /// When the next one that lives stops counting as alive.
     pub(super) next_death: Option<Mono>,
@@ -100,7 +108,13 @@ impl Election {
         match self.flight.retry(now) {
             Some(retry) if writes => {
                 let left = retry.at.since(now);
-                Verdict::wait(retry.at, Reason::RequestFailed { why: retry.why.clone(), left })
+                Verdict::wait(
+                    retry.at,
+                    Reason::RequestFailed {
+                        why: retry.why.clone(),
+                        left,
+                    },
+                )
             }
             _ => verdict,
         }
@@ -111,23 +125,37 @@ impl Election {
         let duration = self.rules.timing.lease_duration;
         let lease = self.lease.as_ref();
         match decision {
-            Decision::Create => Some(Request::Create(LeaseCreate { key: self.key.clone(), duration })),
+            Decision::Create => Some(Request::Create(LeaseCreate {
+                key: self.key.clone(),
+                duration,
+            })),
             Decision::Offer { to } => Some(Request::Write(lease?.offer(to, duration))),
             Decision::Nominate { successor } => Some(Request::Write(lease?.nominate(Some(successor)))),
             Decision::ClearNomination => Some(Request::Write(lease?.nominate(None))),
-            Decision::LeaveAlone | Decision::Wait { .. } | Decision::Keep | Decision::OfferAgain { .. } => None,
+            Decision::LeaveAlone | Decision::Wait { .. } | Decision::Keep | Decision::OfferAgain { .. } => {
+                None
+            }
         }
     }
 
     /// The incumbent is the holder, also an expired one, or the one that has the offer; a released one is none.
     pub(super) fn order(&self) -> Order<'_> {
         let incumbent = self.lease.as_ref().and_then(|lease| lease.record.holder.as_ref());
-        Order { strategy: self.strategy().strategy(), incumbent }
+        Order {
+            strategy: self.strategy().strategy(),
+            incumbent,
+        }
     }
 
     fn survey(&self, now: Mono) -> Survey<'_> {
-        let order = self.order();
-        let mut survey = Survey { order, electable: 0, best: None, next_death: None };
+        let (order, term) = (self.order(), self.term_view(now));
+        let mut survey = Survey {
+            order,
+            term,
+            electable: 0,
+            best: None,
+            next_death: None,
+        };
         for named in &self.candidates {
             let contender = named.1;
             if !contender.electable(now) {
@@ -137,9 +165,23 @@ impl Election {
             if let Some(dies_at) = contender.dies_at() {
                 survey.next_death = Some(survey.next_death.map_or(dies_at, |next| next.min(dies_at)));
             }
-            if survey.best.is_none_or(|best| self.goes_before(order, named, best)) {
+            let stands = match &survey.term {
+                Some(term) => {
+                    term.should_lead(named)
+                        && survey
+                            .best
+                            .is_none_or(|best| self.nominated_before(order, named, best))
+                }
+                None => survey
+                    .best
+                    .is_none_or(|best| self.goes_before(order, named, best)),
+            };
+            if stands {
                 survey.best = Some(named);
             }
+        }
+        if let Some(term) = &mut survey.term {
+            term.best = survey.best;
         }
         survey
     }
@@ -157,20 +199,38 @@ impl Election {
 
     /// Missing, Fresh, Released or Blanked.
     fn judge_vacant(&self, now: Mono, lease: Option<&LeaderLease>, survey: &Survey<'_>) -> Verdict {
-        let Some(best) = survey.best else { return self.nobody_electable() };
+        let Some(best) = survey.best else {
+            return self.nobody_electable();
+        };
         let state = lease.map(LeaderLease::state);
         if matches!(state, None | Some(LeaseState::Fresh)) {
             let settled = self.settle_from.unwrap_or(now) + self.rules.timing.settle_window;
             if now < settled {
-                return Verdict::wait(settled, Reason::Settling { left: settled.since(now) });
+                return Verdict::wait(
+                    settled,
+                    Reason::Settling {
+                        left: settled.since(now),
+                    },
+                );
             }
         }
         let Some(state) = state else {
-            return Verdict::new(Decision::Create, Reason::Missing { electable: survey.electable });
+            return Verdict::new(
+                Decision::Create,
+                Reason::Missing {
+                    electable: survey.electable,
+                },
+            );
         };
         if now < self.quiet_until {
             let left = self.quiet_until.since(now);
-            return Verdict::wait(self.quiet_until, Reason::QuietTime { state: Some(state), left });
+            return Verdict::wait(
+                self.quiet_until,
+                Reason::QuietTime {
+                    state: Some(state),
+                    left,
+                },
+            );
         }
         let (candidate, contender) = best;
         let offers = contender.tally.offers.within(self.vacancy);
@@ -178,53 +238,97 @@ impl Election {
             let left = self.window_until.since(now);
             return Verdict::wait(
                 self.window_until,
-                Reason::OfferedBefore { candidate: candidate.clone(), offers, left },
+                Reason::OfferedBefore {
+                    candidate: candidate.clone(),
+                    offers,
+                    left,
+                },
             );
         }
         let versions = contender.versions().cloned();
         let electable = survey.electable;
-        offer(candidate, Reason::Vacant { state, best: candidate.clone(), versions, electable })
+        offer(
+            candidate,
+            Reason::Vacant {
+                state,
+                best: candidate.clone(),
+                versions,
+                electable,
+            },
+        )
     }
 
     fn judge_offered(&self, now: Mono, lease: &LeaderLease, survey: &Survey<'_>) -> Verdict {
-        let Some((best, _)) = survey.best else { return self.nobody_electable() };
-        let Some(candidate) = lease.record.holder.clone() else { return self.nobody_electable() };
-        let offeree = self.candidates.get(&candidate).filter(|offeree| offeree.versions().is_some());
+        let Some((best, _)) = survey.best else {
+            return self.nobody_electable();
+        };
+        let Some(candidate) = lease.record.holder.clone() else {
+            return self.nobody_electable();
+        };
+        let offeree = self
+            .candidates
+            .get(&candidate)
+            .filter(|offeree| offeree.versions().is_some());
         let Some(offeree) = offeree else {
-            return offer(best, Reason::OffereeGone { candidate, best: best.clone() });
+            return offer(
+                best,
+                Reason::OffereeGone {
+                    candidate,
+                    best: best.clone(),
+                },
+            );
         };
         let offers = offeree.tally.offers.within(self.vacancy);
         if now < self.window_until {
             let left = self.window_until.since(now);
-            return Verdict::wait(self.window_until, Reason::AcceptWindow { candidate, offers, left });
+            return Verdict::wait(
+                self.window_until,
+                Reason::AcceptWindow {
+                    candidate,
+                    offers,
+                    left,
+                },
+            );
         }
         if *best != candidate {
-            return offer(best, Reason::NotAccepted { candidate, best: best.clone() });
+            return offer(
+                best,
+                Reason::NotAccepted {
+                    candidate,
+                    best: best.clone(),
+                },
+            );
         }
         if offeree.hand_written() {
             return Verdict::leave(Reason::HandWrittenOffer { candidate });
         }
         // The same offer once more would be a write that changes nothing, which the server does not even store.
-        Verdict::new(Decision::OfferAgain { to: candidate.clone() }, Reason::StillBest { candidate, offers })
+        Verdict::new(
+            Decision::OfferAgain {
+                to: candidate.clone(),
+            },
+            Reason::StillBest { candidate, offers },
+        )
     }
 
     pub(super) fn nobody_electable(&self) -> Verdict {
-        Verdict::leave(Reason::NoElectableCandidate { candidates: self.candidates.len() })
+        Verdict::leave(Reason::NoElectableCandidate {
+            candidates: self.candidates.len(),
+        })
     }
 
     fn standings(&self, now: Mono, survey: &Survey<'_>, decision: &Decision) -> Vec<(Identity, Standing)> {
-        let held = self.lease.as_ref().filter(|lease| lease.state() == LeaseState::Held);
-        let in_term = held.filter(|lease| self.is_in_term(now, lease));
-        let holder = in_term.and_then(|lease| lease.record.holder.as_ref());
-        let term = holder.map(|holder| self.term_view(now, holder, survey));
-        let offered = self.lease.as_ref().filter(|lease| lease.state() == LeaseState::Offered);
+        let offered = self
+            .lease
+            .as_ref()
+            .filter(|lease| lease.state() == LeaseState::Offered);
         let mut standings = Vec::with_capacity(self.candidates.len());
         for named in &self.candidates {
-            let standing = if holder == Some(named.0) {
+            let standing = if survey.term.as_ref().is_some_and(|term| term.is_of(named)) {
                 Standing::Holder
             } else if let Some(standing) = unelectable(now, named.1) {
                 standing
-            } else if let Some(term) = &term {
+            } else if let Some(term) = &survey.term {
                 self.standing_in_term(now, term, decision, named)
             } else if offered.is_some_and(|lease| lease.record.names(named.0) && !grants(decision, named.0)) {
                 Standing::Offered
@@ -237,9 +341,15 @@ impl Election {
     }
 
     fn standing_in_vacancy(&self, survey: &Survey<'_>, decision: &Decision, named: Named<'_>) -> Standing {
-        let Some(best) = survey.best else { return Standing::First };
+        let Some(best) = survey.best else {
+            return Standing::First;
+        };
         if named.0 == best.0 {
-            return if grants(decision, named.0) { Standing::Chosen } else { Standing::First };
+            return if grants(decision, named.0) {
+                Standing::Chosen
+            } else {
+                Standing::First
+            };
         }
         if named.1.hand_written() && !best.1.hand_written() {
             return Standing::HandWritten;
@@ -263,7 +373,9 @@ fn unelectable(now: Mono, contender: &Contender) -> Option<Standing> {
     } else if contender.live(now) {
         None
     } else {
-        Some(Standing::NotLive { silent: contender.silent(now) })
+        Some(Standing::NotLive {
+            silent: contender.silent(now),
+        })
     }
 }
 

@@ -18,7 +18,11 @@ pub(super) struct Presence {
 
 impl Presence {
     pub(super) fn first(now: Mono, lease: IdentityLease) -> Self {
-        Self { life: IdentityLife::first(now, &lease), lease: Arc::new(lease), timer: None }
+        Self {
+            life: IdentityLife::first(now, &lease),
+            lease: Arc::new(lease),
+            timer: None,
+        }
     }
 
     /// When it is collected unless it shows life before. Never when nobody keeps it alive (hand-written), or when the
@@ -31,8 +35,12 @@ impl Presence {
 
     /// What is wrong with it that was not wrong with `before`.
     pub(super) fn new_refusals(&self, before: Option<&IdentityLease>) -> Vec<Refusal> {
-        let known = |refusal: &&Refusal| before.is_some_and(|before| refusals(before).any(|old| old == *refusal));
-        refusals(&self.lease).filter(|refusal| !known(refusal)).cloned().collect()
+        let known =
+            |refusal: &&Refusal| before.is_some_and(|before| refusals(before).any(|old| old == *refusal));
+        refusals(&self.lease)
+            .filter(|refusal| !known(refusal))
+            .cloned()
+            .collect()
     }
 }
 

@@ -217,20 +217,40 @@ impl Reason {
         match self {
             Self::Vacant { best: identity, .. }
             | Self::Expired { holder: identity, .. }
-            | Self::OfferedBefore { candidate: identity, .. }
-            | Self::AcceptWindow { candidate: identity, .. }
-            | Self::NotAccepted { candidate: identity, .. }
-            | Self::StillBest { candidate: identity, .. }
-            | Self::OffereeGone { candidate: identity, .. }
+            | Self::OfferedBefore {
+                candidate: identity, ..
+            }
+            | Self::AcceptWindow {
+                candidate: identity, ..
+            }
+            | Self::NotAccepted {
+                candidate: identity, ..
+            }
+            | Self::StillBest {
+                candidate: identity, ..
+            }
+            | Self::OffereeGone {
+                candidate: identity, ..
+            }
             | Self::HandWrittenOffer { candidate: identity }
             | Self::OrdinaryHolder { holder: identity, .. }
             | Self::HolderIsBest { holder: identity }
-            | Self::Better { successor: identity, .. }
-            | Self::Nominated { nominee: identity, .. }
+            | Self::Better {
+                successor: identity, ..
+            }
+            | Self::Nominated {
+                nominee: identity, ..
+            }
             | Self::EndOfTerm { holder: identity, .. }
-            | Self::NominationWindow { candidate: identity, .. }
-            | Self::NomineeUnfit { nominee: identity, .. }
-            | Self::BackedOff { candidate: identity, .. } => Some(identity),
+            | Self::NominationWindow {
+                candidate: identity, ..
+            }
+            | Self::NomineeUnfit {
+                nominee: identity, ..
+            }
+            | Self::BackedOff {
+                candidate: identity, ..
+            } => Some(identity),
             _ => None,
         }
     }
@@ -243,7 +263,11 @@ impl fmt::Display for Reason {
             Self::RequestOpen => f.write_str("a request about this lease has no answer yet"),
             Self::CreateNotSeen => f.write_str("the lease was created, and the watch has not shown it yet"),
             Self::RequestFailed { why, left } => {
-                write!(f, "the last request failed ({why}); the next one follows in {}", Seconds(*left))
+                write!(
+                    f,
+                    "the last request failed ({why}); the next one follows in {}",
+                    Seconds(*left)
+                )
             }
             Self::KeyOfIdentityLease => {
                 f.write_str("a lease of this name offers itself for others, so it is never a leader lease")
@@ -260,10 +284,23 @@ impl fmt::Display for Reason {
                     Some(state) => write!(f, "the lease is {state}")?,
                     None => f.write_str("the lease is missing")?,
                 }
-                write!(f, ", and a leader from before may act for another {}", Seconds(*left))
+                write!(
+                    f,
+                    ", and a leader from before may act for another {}",
+                    Seconds(*left)
+                )
             }
-            Self::Missing { electable } => write!(f, "the lease does not exist, and {} could lead", Several(*electable, "candidate")),
-            Self::Vacant { state, best, versions, electable } => {
+            Self::Missing { electable } => write!(
+                f,
+                "the lease does not exist, and {} could lead",
+                Several(*electable, "candidate")
+            ),
+            Self::Vacant {
+                state,
+                best,
+                versions,
+                electable,
+            } => {
                 let several = Several(*electable, "electable candidate");
                 write!(f, "the lease is {state}, and {best} is the best of {several}")?;
                 in_brackets(f, versions.as_ref())
@@ -273,20 +310,31 @@ impl fmt::Display for Reason {
                 "{holder} held the lease and was silent for {}; {best} is the best candidate",
                 Seconds(*silent)
             ),
-            Self::OfferedBefore { candidate, offers, left } => write!(
+            Self::OfferedBefore {
+                candidate,
+                offers,
+                left,
+            } => write!(
                 f,
                 "{candidate} did not take {} in this vacancy; the next one follows in {}",
                 Several(*offers as usize, "offer"),
                 Seconds(*left)
             ),
-            Self::AcceptWindow { candidate, offers, left } => write!(
+            Self::AcceptWindow {
+                candidate,
+                offers,
+                left,
+            } => write!(
                 f,
                 "{candidate} has {} left to accept its offer, the {} in this vacancy",
                 Seconds(*left),
                 Ordinal(*offers)
             ),
             Self::NotAccepted { candidate, best } => {
-                write!(f, "{candidate} did not accept in time, so the offer goes to {best}")
+                write!(
+                    f,
+                    "{candidate} did not accept in time, so the offer goes to {best}"
+                )
             }
             Self::StillBest { candidate, offers } => write!(
                 f,
@@ -294,18 +342,32 @@ impl fmt::Display for Reason {
                 Several(*offers as usize, "offer")
             ),
             Self::OffereeGone { candidate, best } => {
-                write!(f, "{candidate} has the offer but is no candidate any more, so it goes to {best}")
+                write!(
+                    f,
+                    "{candidate} has the offer but is no candidate any more, so it goes to {best}"
+                )
             }
             Self::HandWrittenOffer { candidate } => {
-                write!(f, "the offer stays with {candidate}, which is hand-written, until a process or a better one comes")
+                write!(
+                    f,
+                    "the offer stays with {candidate}, which is hand-written, until a process or a better one comes"
+                )
             }
             Self::OrdinaryHolder { holder, left } => write!(
                 f,
                 "{holder} holds the lease as an ordinary client; it is left alone unless it is silent for another {}",
                 Seconds(*left)
             ),
-            Self::HolderIsBest { holder } => write!(f, "no live candidate is strictly better than {holder}, which holds the lease"),
-            Self::Better { holder, of_holder, successor, of_successor } => {
+            Self::HolderIsBest { holder } => write!(
+                f,
+                "no live candidate is strictly better than {holder}, which holds the lease"
+            ),
+            Self::Better {
+                holder,
+                of_holder,
+                successor,
+                of_successor,
+            } => {
                 write!(f, "{successor}")?;
                 in_brackets(f, of_successor.as_ref())?;
                 write!(f, " is strictly better than the holder {holder}")?;
@@ -315,20 +377,31 @@ impl fmt::Display for Reason {
                 }
             }
             Self::Nominated { holder, nominee } => {
-                write!(f, "{nominee} is nominated to succeed {holder} and has yet to ask for the end of its term")
+                write!(
+                    f,
+                    "{nominee} is nominated to succeed {holder} and has yet to ask for the end of its term"
+                )
             }
             Self::EndOfTerm { holder, nominee } => match nominee {
                 Some(nominee) => write!(f, "{holder} was asked to give way to {nominee} and is stopping"),
                 None => write!(f, "{holder} was asked to give way and is stopping"),
             },
             Self::NominationWindow { candidate, left } => {
-                write!(f, "{candidate} may be nominated in {}: the nomination changed just now", Seconds(*left))
+                write!(
+                    f,
+                    "{candidate} may be nominated in {}: the nomination changed just now",
+                    Seconds(*left)
+                )
             }
             Self::NomineeUnfit { nominee, standing } => match standing {
                 Some(standing) => write!(f, "{nominee} is nominated but should not lead: {standing}"),
                 None => write!(f, "{nominee} is nominated but is no candidate any more"),
             },
-            Self::BackedOff { candidate, failures, left } => write!(
+            Self::BackedOff {
+                candidate,
+                failures,
+                left,
+            } => write!(
                 f,
                 "{candidate} is better than the holder, but {} failed: none for another {}",
                 Several(*failures as usize, "preemption"),

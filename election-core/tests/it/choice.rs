@@ -8,8 +8,8 @@ use std::time::Duration;
 
 use election_core::elector::{Decision, Election, Rules};
 use election_core::{
-    Identity, IdentityLease, LeaderLease, LeaseSeconds, LeaseState, Mono, Record, Refusal, Revision, Strategy,
-    Uid, Wall,
+    Identity, IdentityLease, LeaderLease, LeaseSeconds, LeaseState, Mono, Record, Refusal, Revision,
+    Strategy, Uid, Wall,
 };
 
 use crate::cluster::{key, versions};
@@ -73,10 +73,20 @@ fn random_case(random: &mut Random) -> Case {
             count: random.below(3),
         })
         .collect();
-    let state = [LeaseState::Released, LeaseState::Blanked, LeaseState::Offered, LeaseState::Held]
-        [random.below(4) as usize];
+    let state = [
+        LeaseState::Released,
+        LeaseState::Blanked,
+        LeaseState::Offered,
+        LeaseState::Held,
+    ][random.below(4) as usize];
     let holder = (count > 0 && !random.one_in(6)).then(|| random.below(count.max(1)) as usize);
-    Case { candidates, newest: random.one_in(2), state, holder, expired: random.one_in(2) }
+    Case {
+        candidates,
+        newest: random.one_in(2),
+        state,
+        holder,
+        expired: random.one_in(2),
+    }
 }
 
 /// What the second implementation decides: whom to grant the lease or to nominate, if anybody.
@@ -113,8 +123,15 @@ const SECOND: Duration = Duration::from_secs(1);
 
 /// The same case for the elector: its memory is brought about by what it observes.
 fn decided(case: &Case) -> Option<String> {
-    let strategy = if case.newest { Strategy::NewestEmulationVersion } else { Strategy::OldestEmulationVersion };
-    let rules = Rules { strategy, ..Rules::default() };
+    let strategy = if case.newest {
+        Strategy::NewestEmulationVersion
+    } else {
+        Strategy::OldestEmulationVersion
+    };
+    let rules = Rules {
+        strategy,
+        ..Rules::default()
+    };
     let mut election = Election::new(key("demo"), rules, START);
     let mut revision = 0;
     let mut observe = |election: &mut Election, now: Mono, record: Record| {
@@ -130,10 +147,16 @@ fn decided(case: &Case) -> Option<String> {
     };
     let judged_at = START + 400 * SECOND;
     for plain in &case.candidates {
-        let life = if plain.dead { START } else { judged_at.before(SECOND) };
+        let life = if plain.dead {
+            START
+        } else {
+            judged_at.before(SECOND)
+        };
         election.observe_candidate(life, Arc::new(identity_lease(plain)));
     }
-    let holder = case.holder.map(|index| Identity::new(&case.candidates[index].name));
+    let holder = case
+        .holder
+        .map(|index| Identity::new(&case.candidates[index].name));
     let stranger = Identity::new("stranger");
     let record = |holder: Option<Identity>, stamp: i64| Record {
         holder,
@@ -143,31 +166,55 @@ fn decided(case: &Case) -> Option<String> {
         incarnation: Some("i".into()),
         ..Record::default()
     };
-    let offer = |to: &str| Record { holder: Some(to.into()), ..Record::default() };
-    let released = Record { renew_time: Some(Wall::from_micros(1)), ..Record::default() };
+    let offer = |to: &str| Record {
+        holder: Some(to.into()),
+        ..Record::default()
+    };
+    let released = Record {
+        renew_time: Some(Wall::from_micros(1)),
+        ..Record::default()
+    };
     if case.state == LeaseState::Held {
-        let last_life = if case.expired { judged_at.before(20 * SECOND) } else { judged_at.before(SECOND) };
+        let last_life = if case.expired {
+            judged_at.before(20 * SECOND)
+        } else {
+            judged_at.before(SECOND)
+        };
         let holder = holder.clone().or(Some(stranger));
-        observe(&mut election, last_life.before(300 * SECOND), record(holder.clone(), 1));
+        observe(
+            &mut election,
+            last_life.before(300 * SECOND),
+            record(holder.clone(), 1),
+        );
         for plain in case.candidates.iter().filter(|_| !case.expired) {
             for _ in 0..plain.count {
                 let nominee = Some(Identity::new(&plain.name));
-                let nominated = Record { preferred_holder: nominee, ..record(holder.clone(), 1) };
+                let nominated = Record {
+                    preferred_holder: nominee,
+                    ..record(holder.clone(), 1)
+                };
                 observe(&mut election, last_life.before(290 * SECOND), nominated);
-                observe(&mut election, last_life.before(290 * SECOND), record(holder.clone(), 1));
+                observe(
+                    &mut election,
+                    last_life.before(290 * SECOND),
+                    record(holder.clone(), 1),
+                );
             }
         }
         observe(&mut election, last_life, record(holder, 2));
     } else {
         for plain in &case.candidates {
-            let has_offer = case.state == LeaseState::Offered && holder.as_ref().is_some_and(|h| h.as_str() == plain.name);
+            let has_offer = case.state == LeaseState::Offered
+                && holder.as_ref().is_some_and(|h| h.as_str() == plain.name);
             for _ in u64::from(has_offer)..plain.count {
                 observe(&mut election, START, offer(&plain.name));
                 observe(&mut election, START, released.clone());
             }
         }
         match (case.state, &holder) {
-            (LeaseState::Offered, Some(holder)) => observe(&mut election, START + SECOND, offer(holder.as_str())),
+            (LeaseState::Offered, Some(holder)) => {
+                observe(&mut election, START + SECOND, offer(holder.as_str()))
+            }
             (LeaseState::Offered, None) => observe(&mut election, START + SECOND, offer("stranger")),
             (LeaseState::Blanked, _) => observe(&mut election, START + SECOND, record(None, 5)),
             _ => observe(&mut election, START + SECOND, released),
@@ -177,9 +224,9 @@ fn decided(case: &Case) -> Option<String> {
         Decision::Offer { to } | Decision::OfferAgain { to } => Some(to.to_string()),
         Decision::Nominate { successor } => Some(successor.to_string()),
         // An offer that stays with a hand-written candidate is a choice as well.
-        Decision::LeaveAlone if case.state == LeaseState::Offered => {
-            holder.map(|holder| holder.to_string()).filter(|_| naive(case).is_some())
-        }
+        Decision::LeaveAlone if case.state == LeaseState::Offered => holder
+            .map(|holder| holder.to_string())
+            .filter(|_| naive(case).is_some()),
         _ => None,
     }
 }
@@ -197,7 +244,10 @@ fn identity_lease(plain: &Plain) -> IdentityLease {
         versions: if plain.refused {
             Err(Refusal::VersionMissing { which: "binary" })
         } else {
-            Ok(versions(&format!("1.{}", plain.emulation), &format!("1.{}", plain.binary)))
+            Ok(versions(
+                &format!("1.{}", plain.emulation),
+                &format!("1.{}", plain.binary),
+            ))
         },
         created: Some(Wall::from_micros(plain.created)),
         owned_by_pod: false,
@@ -220,11 +270,18 @@ fn the_choice_is_that_of_a_naive_second_implementation() {
         }
         let expected = naive(&case);
         assert_eq!(decided(&case), expected, "round {round}: {case:#?}");
-        let kind = if expected.is_some() { case.state.as_str() } else { "nobody" };
+        let kind = if expected.is_some() {
+            case.state.as_str()
+        } else {
+            "nobody"
+        };
         *seen.entry(kind).or_default() += 1;
     }
     // Not vacuous: each way to choose was taken often.
     for kind in ["Released", "Blanked", "Offered", "Held", "nobody"] {
-        assert!(seen.get(kind).is_some_and(|times| *times > 1_000), "{kind}: {seen:?}");
+        assert!(
+            seen.get(kind).is_some_and(|times| *times > 1_000),
+            "{kind}: {seen:?}"
+        );
     }
 }

@@ -52,7 +52,11 @@ pub(crate) fn key(name: &str) -> LeaseKey {
 }
 
 pub(crate) fn versions(emulation: &str, binary: &str) -> Versions {
-    Versions { binary: binary.parse().unwrap(), emulation: emulation.parse().unwrap() }
+    let parse = |text: &str| text.parse().expect("a version");
+    Versions {
+        binary: parse(binary),
+        emulation: parse(emulation),
+    }
 }
 
 impl Cluster {
@@ -126,7 +130,10 @@ impl Cluster {
         while let Some(at) = self.elector.deadline().filter(|at| *at <= until) {
             self.now = at.max(self.now);
             self.drain();
-            assert!(self.elector.deadline().is_none_or(|next| next > self.now), "a deadline must lie ahead");
+            assert!(
+                self.elector.deadline().is_none_or(|next| next > self.now),
+                "a deadline must lie ahead"
+            );
         }
         self.now = until;
     }
@@ -161,46 +168,70 @@ impl Cluster {
         }
         match (self.server.clone(), output) {
             (Server::Silent, _) => {}
-            (Server::Refuses(why), Output::Create { create, .. }) => self.answer(&create.key, Outcome::Refused(why)),
-            (Server::Refuses(why), Output::Write { write, .. }) => self.answer(&write.key, Outcome::Refused(why)),
+            (Server::Refuses(why), Output::Create { create, .. }) => {
+                self.answer(&create.key, Outcome::Refused(why))
+            }
+            (Server::Refuses(why), Output::Write { write, .. }) => {
+                self.answer(&write.key, Outcome::Refused(why))
+            }
             (Server::Answers, Output::Create { create, .. }) => {
                 if self.store.contains_key(&create.key) {
                     return self.answer(&create.key, Outcome::Conflict);
                 }
-                let record = Record { duration: Some(create.duration), elected: true, ..Record::default() };
+                let record = Record {
+                    duration: Some(create.duration),
+                    elected: true,
+                    ..Record::default()
+                };
                 let lease = self.new_lease(create.key.clone(), record);
                 self.put(Item::Leader(lease.clone()), |cluster| {
                     cluster.answer(&create.key, Outcome::Done(Some(lease)));
                 });
             }
             (Server::Answers, Output::Write { write, .. }) => match self.update(&write) {
-                Ok(lease) => self.put(Item::Leader(lease.clone()), |cluster| {
+                Some(lease) => self.put(Item::Leader(lease.clone()), |cluster| {
                     cluster.answer(&write.key, Outcome::Done(Some(lease)));
                 }),
-                Err(outcome) => self.answer(&write.key, outcome),
+                None => self.answer(&write.key, Outcome::Conflict),
             },
             (Server::Answers, Output::DeleteIdentity { key, uid, revision }) => {
-                let same = self.store.get(&key).is_some_and(|item| *item.uid() == uid && *item.revision() == revision);
+                let same = self
+                    .store
+                    .get(&key)
+                    .is_some_and(|item| *item.uid() == uid && *item.revision() == revision);
                 if same {
                     self.remove(&key);
                 }
-                let outcome = if same { Outcome::Done(None) } else { Outcome::Conflict };
+                let outcome = if same {
+                    Outcome::Done(None)
+                } else {
+                    Outcome::Conflict
+                };
                 self.elector.handle(self.now, Event::Collected { key, outcome });
             }
             _ => {}
         }
     }
 
-    fn update(&mut self, write: &LeaseWrite) -> Result<LeaderLease, Outcome> {
+    /// `None` is a conflict.
+    fn update(&mut self, write: &LeaseWrite) -> Option<LeaderLease> {
         let current = match self.store.get(&write.key) {
-            Some(Item::Leader(lease)) if lease.uid == write.uid && lease.revision == write.base => lease.clone(),
-            _ => return Err(Outcome::Conflict),
+            Some(Item::Leader(lease)) if lease.uid == write.uid && lease.revision == write.base => {
+                lease.clone()
+            }
+            _ => return None,
         };
-        Ok(write.applied_to(&current, self.next_revision()))
+        Some(write.applied_to(&current, self.next_revision()))
     }
 
     pub(crate) fn answer(&mut self, key: &LeaseKey, outcome: Outcome) {
-        self.elector.handle(self.now, Event::Answer { key: key.clone(), outcome });
+        self.elector.handle(
+            self.now,
+            Event::Answer {
+                key: key.clone(),
+                outcome,
+            },
+        );
     }
 
     /// Stores a lease; the answer to whoever wrote it comes before the watch's event.
@@ -211,7 +242,9 @@ impl Cluster {
     }
 
     fn remove(&mut self, key: &LeaseKey) {
-        let Some(mut item) = self.store.remove(key) else { panic!("no lease {key}") };
+        let Some(mut item) = self.store.remove(key) else {
+            panic!("no lease {key}")
+        };
         let revision = self.next_revision();
         match &mut item {
             Item::Identity(lease) => lease.revision = revision,
@@ -236,7 +269,13 @@ impl Cluster {
     }
 
     fn new_lease(&mut self, key: LeaseKey, record: Record) -> LeaderLease {
-        LeaderLease { key, uid: self.next_uid(), revision: self.next_revision(), record, strategy: None }
+        LeaderLease {
+            key,
+            uid: self.next_uid(),
+            revision: self.next_revision(),
+            record,
+            strategy: None,
+        }
     }
 
     // --- What candidates and people do ------------------------------------------------------------------------------
@@ -254,7 +293,10 @@ impl Cluster {
         let mut lease = match self.leader(name) {
             Some(lease) => lease.clone(),
             None => {
-                let record = Record { duration: Some(LeaseSeconds::LEADER), ..Record::default() };
+                let record = Record {
+                    duration: Some(LeaseSeconds::LEADER),
+                    ..Record::default()
+                };
                 self.new_lease(key(name), record)
             }
         };
@@ -318,7 +360,11 @@ impl Cluster {
         match output {
             Output::Decided(step) => {
                 let reads_as_wait = matches!(step.decision, Decision::LeaveAlone | Decision::Keep);
-                let code = if reads_as_wait { step.decision.code() } else { &step.decision.to_string() };
+                let code = if reads_as_wait {
+                    step.decision.code()
+                } else {
+                    &step.decision.to_string()
+                };
                 let _ = write!(line, "{code}: {}: {}", step.reason.code(), step.reason);
             }
             Output::Create { create, .. } => {

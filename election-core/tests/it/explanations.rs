@@ -11,12 +11,17 @@ use crate::cluster::{Cluster, versions};
 fn fleet() -> Cluster {
     let mut cluster = Cluster::new(Rules::default());
     cluster.list();
-    for (name, emulation, binary) in
-        [("alpha", "1.30", "1.30"), ("bravo", "1.29", "1.30"), ("charlie", "1.29", "1.30"), ("delta", "1.31", "1.31")]
-    {
+    for (name, emulation, binary) in [
+        ("alpha", "1.30", "1.30"),
+        ("bravo", "1.29", "1.30"),
+        ("charlie", "1.29", "1.30"),
+        ("delta", "1.31", "1.31"),
+    ] {
         cluster.candidate(name, |lease| lease.versions = Ok(versions(emulation, binary)));
     }
-    cluster.candidate("echo", |lease| lease.versions = Err(Refusal::VersionMissing { which: "emulation" }));
+    cluster.candidate("echo", |lease| {
+        lease.versions = Err(Refusal::VersionMissing { which: "emulation" })
+    });
     cluster.candidate("manual", |lease| {
         lease.versions = Ok(versions("1.27", "1.27"));
         (lease.incarnation, lease.renew_time) = (None, None);
@@ -56,7 +61,9 @@ fn a_nomination_is_explained() {
 fn dead_candidates_are_explained() {
     let mut cluster = fleet();
     cluster.until(Duration::from_secs(200));
-    cluster.candidate("golf", |lease| lease.versions = Ok(versions("v1.30", "1.31.0-alpha.1")));
+    cluster.candidate("golf", |lease| {
+        lease.versions = Ok(versions("v1.30", "1.31.0-alpha.1"))
+    });
     cluster.ask_for("demo", Ok(Strategy::NewestEmulationVersion));
     insta::assert_snapshot!("dead", explained(&cluster));
 }

@@ -6,21 +6,25 @@ use std::time::Duration;
 
 use election_core::elector::{Decision, Election, Event, Outcome, Output, Rules};
 use election_core::{
-    Elector, Identity, IdentityLease, Item, LeaderLease, LeaseKey, LeaseSeconds, LeaseState, Mono, Record, Refusal,
-    Revision, Strategy as Rule, Uid, Version, Versions, Wall,
+    Elector, Identity, IdentityLease, Item, LeaderLease, LeaseKey, LeaseSeconds, LeaseState, Mono, Record,
+    Refusal, Revision, Strategy as Rule, Uid, Version, Versions, Wall,
 };
 use proptest::prelude::*;
 
 use crate::cluster::{key, versions};
 
 fn version() -> impl Strategy<Value = String> {
-    (0u8..3, 0u8..3, prop::option::of(0u8..3), prop::option::of("(alpha|rc)\\.[0-2]")).prop_map(
-        |(major, minor, patch, pre)| {
+    (
+        0u8..3,
+        0u8..3,
+        prop::option::of(0u8..3),
+        prop::option::of("(alpha|rc)\\.[0-2]"),
+    )
+        .prop_map(|(major, minor, patch, pre)| {
             let patch = patch.map(|patch| format!(".{patch}")).unwrap_or_default();
             let pre = pre.map(|pre| format!("-{pre}")).unwrap_or_default();
             format!("{major}.{minor}{patch}{pre}")
-        },
-    )
+        })
 }
 
 fn any_versions() -> impl Strategy<Value = Versions> {
@@ -50,7 +54,10 @@ fn released() -> LeaderLease {
         key: key("demo"),
         uid: Uid::new("u"),
         revision: Revision::new("1"),
-        record: Record { renew_time: Some(Wall::from_micros(1)), ..Record::default() },
+        record: Record {
+            renew_time: Some(Wall::from_micros(1)),
+            ..Record::default()
+        },
         strategy: None,
     }
 }
@@ -139,7 +146,9 @@ proptest! {
 // --- Nothing panics, and nothing spins ------------------------------------------------------------------------------
 
 fn random_record(random: &mut crate::choice::Random) -> Record {
-    let stamp = |random: &mut crate::choice::Random| (!random.one_in(3)).then(|| Wall::from_micros(random.below(4) as i64));
+    let stamp = |random: &mut crate::choice::Random| {
+        (!random.one_in(3)).then(|| Wall::from_micros(random.below(4) as i64))
+    };
     Record {
         holder: (!random.one_in(3)).then(|| random_name(random).into()),
         renew_time: stamp(random),
@@ -163,7 +172,13 @@ fn random_item(random: &mut crate::choice::Random) -> Item {
     let revision = Revision::new(&random.below(2_000).to_string());
     if random.one_in(2) {
         let strategy = random.one_in(4).then(|| Err("none".into()));
-        return Item::Leader(LeaderLease { key: own, uid, revision, record: random_record(random), strategy });
+        return Item::Leader(LeaderLease {
+            key: own,
+            uid,
+            revision,
+            record: random_record(random),
+            strategy,
+        });
     }
     Item::Identity(IdentityLease {
         key: own,
@@ -178,7 +193,9 @@ fn random_item(random: &mut crate::choice::Random) -> Item {
             0 => Err(Refusal::VersionMissing { which: "binary" }),
             minor => Ok(versions(&format!("1.{minor}"), "1.3")),
         },
-        created: random.one_in(2).then(|| Wall::from_micros(random.below(3) as i64)),
+        created: random
+            .one_in(2)
+            .then(|| Wall::from_micros(random.below(3) as i64)),
         owned_by_pod: random.one_in(3),
     })
 }
@@ -191,12 +208,17 @@ fn random_event(random: &mut crate::choice::Random) -> Event {
         2 => Outcome::Unknown("late".into()),
         3 => Outcome::Done(None),
         _ => match random_item(random) {
-            Item::Leader(lease) => Outcome::Done(Some(LeaderLease { key: name.clone(), ..lease })),
+            Item::Leader(lease) => Outcome::Done(Some(LeaderLease {
+                key: name.clone(),
+                ..lease
+            })),
             Item::Identity(_) => Outcome::Done(None),
         },
     };
     match random.below(12) {
-        0 => Event::Listed { items: (0..random.below(6)).map(|_| random_item(random)).collect() },
+        0 => Event::Listed {
+            items: (0..random.below(6)).map(|_| random_item(random)).collect(),
+        },
         1 => Event::Lost,
         2 => Event::Resumed,
         3 => Event::Acting(!random.one_in(4)),
@@ -219,7 +241,13 @@ fn no_sequence_of_events_makes_an_elector_panic_or_spin() {
         for _ in 0..300 {
             match random.below(3) {
                 // A lease may ask for a century; the clock of this test need not go there.
-                0 => now = elector.deadline().filter(|at| at.since(now) < DAY).unwrap_or(now).max(now),
+                0 => {
+                    now = elector
+                        .deadline()
+                        .filter(|at| at.since(now) < DAY)
+                        .unwrap_or(now)
+                        .max(now)
+                }
                 1 => now = now + Duration::from_millis(random.below(30_000)),
                 _ => {}
             }
@@ -231,13 +259,25 @@ fn no_sequence_of_events_makes_an_elector_panic_or_spin() {
                 assert!(turns < 100, "seed {seed} spins");
                 // Invariant: S8, an offer names the version that it was decided from.
                 if let Output::Write { write, .. } = output {
-                    let known = elector.election(&write.key).and_then(Election::lease).expect("a known lease");
-                    assert_eq!((&write.uid, &write.base), (&known.uid, &known.revision), "seed {seed}");
+                    let known = elector
+                        .election(&write.key)
+                        .and_then(Election::lease)
+                        .expect("a known lease");
+                    assert_eq!(
+                        (&write.uid, &write.base),
+                        (&known.uid, &known.revision),
+                        "seed {seed}"
+                    );
                 }
             }
-            assert!(elector.deadline().is_none_or(|at| at > now), "seed {seed}: a deadline must lie ahead");
+            assert!(
+                elector.deadline().is_none_or(|at| at > now),
+                "seed {seed}: a deadline must lie ahead"
+            );
             for name in ["a", "b", "c", "demo", "other"] {
-                let _ = elector.explain(now, &key(name)).map(|explanation| explanation.to_string());
+                let _ = elector
+                    .explain(now, &key(name))
+                    .map(|explanation| explanation.to_string());
             }
         }
     }
@@ -268,16 +308,27 @@ impl Chaos {
             cluster.candidate(name, |lease| lease.versions = Ok(versions(minor, minor)));
         }
         let processes = ["alpha", "bravo", "charlie"].map(|name| (name, Process::default()));
-        Self { cluster, processes: processes.into(), accepted: 0, after_silence: 0 }
+        Self {
+            cluster,
+            processes: processes.into(),
+            accepted: 0,
+            after_silence: 0,
+        }
     }
 
     fn acts(&self, name: &str) -> bool {
-        self.processes[name].acting_until.is_some_and(|until| self.cluster.now < until)
+        self.processes[name]
+            .acting_until
+            .is_some_and(|until| self.cluster.now < until)
     }
 
     fn holds(&self, name: &str) -> bool {
         self.cluster.leader("demo").is_some_and(|lease| {
-            let own = lease.record.incarnation.as_ref().is_some_and(|own| own.as_str() == name);
+            let own = lease
+                .record
+                .incarnation
+                .as_ref()
+                .is_some_and(|own| own.as_str() == name);
             own && lease.state() == LeaseState::Held && lease.record.names(&Identity::new(name))
         })
     }
@@ -298,17 +349,27 @@ impl Chaos {
         let stamp_alive = random.one_in(3);
         if stamp_alive {
             let stamp = self.cluster.next_stamp();
-            self.cluster.candidate(name, |lease| lease.renew_time = Some(stamp));
+            self.cluster
+                .candidate(name, |lease| lease.renew_time = Some(stamp));
         }
         if offered && !acts && !random.one_in(4) {
             // Invariant: S1.
-            let other = self.processes.keys().find(|other| **other != name && self.acts(other));
-            assert_eq!(other, None, "seed {seed}: {name} accepts while somebody acts:\n{}", self.cluster.log);
+            let other = self
+                .processes
+                .keys()
+                .find(|other| **other != name && self.acts(other));
+            assert_eq!(
+                other, None,
+                "seed {seed}: {name} accepts while somebody acts:\n{}",
+                self.cluster.log
+            );
             let duration = LeaseSeconds::LEADER;
-            self.cluster.write("demo", |lease, now| lease.accept(&Identity::new(name), &name.into(), duration, now));
+            self.cluster.write("demo", |lease, now| {
+                lease.accept(&Identity::new(name), &name.into(), duration, now)
+            });
             self.accepted += 1;
             let deadline = now + self.deadline();
-                self.process(name).acting_until = Some(deadline);
+            self.process(name).acting_until = Some(deadline);
         } else if acts && holds && random.one_in(2) {
             if lease.as_ref().is_some_and(|lease| lease.record.end_of_term) || random.one_in(6) {
                 self.process(name).acting_until = None;
@@ -318,17 +379,26 @@ impl Chaos {
                     _ => lease.release(lease.record.transitions, now),
                 });
             } else {
-                self.cluster.write("demo", |lease, now| lease.renew(LeaseSeconds::LEADER, now));
+                self.cluster
+                    .write("demo", |lease, now| lease.renew(LeaseSeconds::LEADER, now));
                 let deadline = now + self.deadline();
                 self.process(name).acting_until = Some(deadline);
             }
         } else if acts && !holds && random.one_in(2) {
             // It sees that the lease is not its own any more.
             self.process(name).acting_until = None;
-        } else if lease.is_some_and(|lease| lease.record.preferred_holder.is_some_and(|nominee| nominee.as_str() == name))
-            && self.cluster.leader("demo").is_some_and(|lease| lease.state() == LeaseState::Held)
+        } else if lease.is_some_and(|lease| {
+            lease
+                .record
+                .preferred_holder
+                .is_some_and(|nominee| nominee.as_str() == name)
+        }) && self
+            .cluster
+            .leader("demo")
+            .is_some_and(|lease| lease.state() == LeaseState::Held)
         {
-            self.cluster.write("demo", |lease, _| lease.end_of_term(&Identity::new(name)));
+            self.cluster
+                .write("demo", |lease, _| lease.end_of_term(&Identity::new(name)));
         } else if acts && random.one_in(10) {
             self.process(name).cut_off = true;
             self.after_silence += 1;
@@ -337,7 +407,10 @@ impl Chaos {
 
     /// How long after a write its writer may act: 4/5 of the duration that it wrote.
     fn deadline(&self) -> Duration {
-        let written = self.cluster.leader("demo").and_then(|lease| lease.record.duration);
+        let written = self
+            .cluster
+            .leader("demo")
+            .and_then(|lease| lease.record.duration);
         written.unwrap_or(LeaseSeconds::LEADER).duration() * 4 / 5
     }
 
@@ -348,19 +421,27 @@ impl Chaos {
     /// What the world does that nobody asked for.
     fn trouble(&mut self, random: &mut crate::choice::Random) {
         let exists = self.cluster.leader("demo").is_some();
-        let held = self.cluster.leader("demo").is_some_and(|lease| lease.state() == LeaseState::Held);
+        let held = self
+            .cluster
+            .leader("demo")
+            .is_some_and(|lease| lease.state() == LeaseState::Held);
         match random.below(14) {
             0 | 1 if exists => self.cluster.delete("demo"),
             2 if held => self.cluster.edit("demo", |record, _| record.holder = None),
             3 if exists => self.cluster.edit("demo", |record, _| {
-                *record = Record { duration: record.duration, ..Record::default() };
+                *record = Record {
+                    duration: record.duration,
+                    ..Record::default()
+                };
             }),
             4 => self.cluster.lose(),
             5 => self.cluster.lag(),
             6 => self.cluster.resume(),
             7 | 8 => self.cluster.list(),
             // Lowering it by hand, on the other hand, is a forgery that an elector without memory cannot notice.
-            9 if exists => self.cluster.edit("demo", |record, _| record.duration = LeaseSeconds::new(20)),
+            9 if exists => self
+                .cluster
+                .edit("demo", |record, _| record.duration = LeaseSeconds::new(20)),
             10 => {
                 // The elector is started again: it remembers nothing.
                 self.cluster.elector = Elector::new(Rules::default());
@@ -392,5 +473,8 @@ fn honest_processes_never_lead_at_the_same_time() {
         accepted += chaos.accepted;
         after_silence += chaos.after_silence;
     }
-    assert!(accepted > 5_000 && after_silence > 500, "vacuous: {accepted} acceptances, {after_silence} silences");
+    assert!(
+        accepted > 5_000 && after_silence > 500,
+        "vacuous: {accepted} acceptances, {after_silence} silences"
+    );
 }

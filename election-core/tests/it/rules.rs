@@ -4,7 +4,8 @@ use std::time::Duration;
 
 use election_core::elector::{Event, Output, Reason, Rules};
 use election_core::{
-    Elector, Identity, Item, LeaderLease, LeaseKey, LeaseSeconds, Mono, Record, Revision, Uid, Wall, WriteKind,
+    Elector, Identity, Item, LeaderLease, LeaseKey, LeaseSeconds, Mono, Record, Revision, Uid, Wall,
+    WriteKind,
 };
 
 use crate::cluster::{Cluster, key, versions};
@@ -35,7 +36,8 @@ fn first_grant(story: impl FnOnce(&mut Cluster)) -> Option<u64> {
     story(&mut cluster);
     let began = cluster.now;
     for tenths in 0..1_000 {
-        let offered = |output: &Output| matches!(output, Output::Write { write, .. } if write.kind == WriteKind::Offer);
+        let offered =
+            |output: &Output| matches!(output, Output::Write { write, .. } if write.kind == WriteKind::Offer);
         if cluster.requests.iter().any(offered) {
             return Some(cluster.now.since(Mono::from_nanos(1_000_000_000_000)).as_millis() as u64);
         }
@@ -57,19 +59,33 @@ fn a_holder_expires_one_duration_after_the_last_life_that_was_seen() {
         assert_eq!(granted, Some(expected), "{name}");
     };
     // Life.
-    check("renew time", 25_000, |record, stamp| record.renew_time = Some(stamp));
-    check("acquire time", 25_000, |record, stamp| record.acquire_time = Some(stamp));
+    check("renew time", 25_000, |record, stamp| {
+        record.renew_time = Some(stamp)
+    });
+    check("acquire time", 25_000, |record, stamp| {
+        record.acquire_time = Some(stamp)
+    });
     check("transitions", 25_000, |record, _| record.transitions += 1);
-    check("holder", 25_000, |record, _| record.holder = Some("standby".into()));
-    check("an older renew time", 25_000, |record, _| record.renew_time = Some(Wall::from_micros(-5)));
+    check("holder", 25_000, |record, _| {
+        record.holder = Some("standby".into())
+    });
+    check("an older renew time", 25_000, |record, _| {
+        record.renew_time = Some(Wall::from_micros(-5))
+    });
     // No life.
     check("nothing", 15_000, |_, _| {});
     check("end of term", 15_000, |record, _| record.end_of_term = true);
-    check("preferred holder", 15_000, |record, _| record.preferred_holder = Some("standby".into()));
+    check("preferred holder", 15_000, |record, _| {
+        record.preferred_holder = Some("standby".into())
+    });
     check("elected", 15_000, |record, _| record.elected = true);
     // The larger of the duration recorded with the last life and the one recorded now.
-    check("a shorter duration", 15_000, |record, _| record.duration = LeaseSeconds::new(1));
-    check("a longer duration", 60_000, |record, _| record.duration = LeaseSeconds::new(60));
+    check("a shorter duration", 15_000, |record, _| {
+        record.duration = LeaseSeconds::new(1)
+    });
+    check("a longer duration", 60_000, |record, _| {
+        record.duration = LeaseSeconds::new(60)
+    });
     check("no duration", 15_000, |record, _| record.duration = None);
     // Twice that without incarnation.
     check("no incarnation", 30_000, |record, _| record.incarnation = None);
@@ -145,17 +161,21 @@ fn nobody_is_granted_a_lease_while_somebody_unseen_may_act() {
         cluster.until(Duration::from_secs(9));
         cluster.list();
     });
-    check("missing after a gap, and held for 60 s before", 70_000, |cluster| {
-        cluster.edit("demo", |record, stamp| {
-            hold(record, stamp);
-            record.duration = LeaseSeconds::new(60);
-        });
-        cluster.list();
-        cluster.lose();
-        cluster.delete("demo");
-        cluster.until(Duration::from_secs(10));
-        cluster.list();
-    });
+    check(
+        "missing after a gap, and held for 60 s before",
+        70_000,
+        |cluster| {
+            cluster.edit("demo", |record, stamp| {
+                hold(record, stamp);
+                record.duration = LeaseSeconds::new(60);
+            });
+            cluster.list();
+            cluster.lose();
+            cluster.delete("demo");
+            cluster.until(Duration::from_secs(10));
+            cluster.list();
+        },
+    );
     check("another uid after a gap", 25_000, |cluster| {
         cluster.edit("demo", hold);
         cluster.list();
@@ -192,15 +212,27 @@ fn an_identity_lease_lives_by_its_own_life_only() {
         cluster.candidate("alpha", change);
         cluster.until(Duration::from_secs(190));
         let explanation = cluster.explain("demo").expect("an election");
-        assert_eq!(explanation.candidates[0].standing.code() != "NotLive", expected, "{name}");
+        assert_eq!(
+            explanation.candidates[0].standing.code() != "NotLive",
+            expected,
+            "{name}"
+        );
     };
-    check("renew time", true, |lease| lease.renew_time = Some(Wall::from_micros(77)));
-    check("incarnation", true, |lease| lease.incarnation = Some("another".into()));
+    check("renew time", true, |lease| {
+        lease.renew_time = Some(Wall::from_micros(77))
+    });
+    check("incarnation", true, |lease| {
+        lease.incarnation = Some("another".into())
+    });
     check("uid", true, |lease| lease.uid = Uid::new("another"));
     check("nothing", false, |_| {});
-    check("versions", false, |lease| lease.versions = Ok(versions("1.28", "1.28")));
+    check("versions", false, |lease| {
+        lease.versions = Ok(versions("1.28", "1.28"))
+    });
     check("owner", false, |lease| lease.owned_by_pod = true);
-    check("a longer duration", true, |lease| lease.duration = LeaseSeconds::new(200).expect("positive"));
+    check("a longer duration", true, |lease| {
+        lease.duration = LeaseSeconds::new(200).expect("positive")
+    });
 }
 
 #[test]
@@ -213,7 +245,11 @@ fn time_without_connection_is_nobodys_age() {
     cluster.until(Duration::from_secs(400));
     cluster.resume();
     cluster.until(Duration::from_secs(479));
-    let standing = |cluster: &Cluster| cluster.explain("demo").expect("an election").candidates[0].standing.code();
+    let standing = |cluster: &Cluster| {
+        cluster.explain("demo").expect("an election").candidates[0]
+            .standing
+            .code()
+    };
     assert_ne!(standing(&cluster), "NotLive", "79 s of 180 s are left");
     cluster.until(Duration::from_secs(481));
     assert_eq!(standing(&cluster), "NotLive");
@@ -228,12 +264,30 @@ fn some_keys_are_never_granted() {
             key: LeaseKey::new(namespace, name),
             uid: Uid::new("u"),
             revision: Revision::new("5"),
-            record: Record { renew_time: Some(Wall::from_micros(1)), ..Record::default() },
+            record: Record {
+                renew_time: Some(Wall::from_micros(1)),
+                ..Record::default()
+            },
             strategy: None,
         };
-        elector.handle(now, Event::Listed { items: vec![Item::Leader(lease.clone())] });
-        elector.handle(now, Event::Applied(Item::Leader(LeaderLease { revision: Revision::new("6"), ..lease })));
-        assert_eq!(elector.election(&LeaseKey::new(namespace, name)).is_some(), expected, "{namespace}/{name}");
+        elector.handle(
+            now,
+            Event::Listed {
+                items: vec![Item::Leader(lease.clone())],
+            },
+        );
+        elector.handle(
+            now,
+            Event::Applied(Item::Leader(LeaderLease {
+                revision: Revision::new("6"),
+                ..lease
+            })),
+        );
+        assert_eq!(
+            elector.election(&LeaseKey::new(namespace, name)).is_some(),
+            expected,
+            "{namespace}/{name}"
+        );
     };
     check("kube-system", "kube-scheduler", true);
     check("default", "coordinated-election-controller", true);
@@ -258,7 +312,12 @@ fn a_lease_that_offers_itself_is_never_a_leader_lease() {
     // It is deleted: now its name is free.
     cluster.delete("bravo");
     cluster.until(Duration::from_secs(61));
-    assert_eq!(cluster.leader("bravo").and_then(|lease| lease.record.holder.clone()), Some("alpha".into()));
+    assert_eq!(
+        cluster
+            .leader("bravo")
+            .and_then(|lease| lease.record.holder.clone()),
+        Some("alpha".into())
+    );
 }
 
 #[test]
@@ -272,11 +331,17 @@ fn a_leader_lease_that_becomes_an_identity_lease_is_gone() {
         (lease.renew_time, lease.leads) = (Some(stamp), Vec::new());
     });
     let explanation = cluster.explain("demo").expect("an election");
-    assert_eq!((explanation.state, explanation.step.reason), (None, Reason::KeyOfIdentityLease));
+    assert_eq!(
+        (explanation.state, explanation.step.reason),
+        (None, Reason::KeyOfIdentityLease)
+    );
     // Its holder may still act when it becomes a leader lease again.
     cluster.delete("demo");
     cluster.until(Duration::from_secs(14));
-    assert_eq!(cluster.explain("demo").expect("an election").step.reason.code(), "QuietTime");
+    assert_eq!(
+        cluster.explain("demo").expect("an election").step.reason.code(),
+        "QuietTime"
+    );
 }
 
 #[test]

@@ -14,8 +14,10 @@ use crate::cluster::{Cluster, Server, key, versions};
 #[test]
 fn stories_end_as_they_are_told() {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/scenarios");
-    let mut files: Vec<PathBuf> =
-        std::fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path()).collect();
+    let mut files: Vec<PathBuf> = std::fs::read_dir(folder)
+        .unwrap()
+        .map(|entry| entry.unwrap().path())
+        .collect();
     files.sort();
     assert!(files.len() >= 12, "the stories are gone");
     let update = std::env::var_os("UPDATE_SCENARIOS").is_some();
@@ -23,13 +25,22 @@ fn stories_end_as_they_are_told() {
         let told = std::fs::read_to_string(&file).unwrap();
         let name = file.file_name().unwrap().to_string_lossy().into_owned();
         let happened = tell(&told, &name);
-        assert!(happened.lines().count() <= 60, "{name} is longer than a story should be:\n{happened}");
+        assert!(
+            happened.lines().count() <= 60,
+            "{name} is longer than a story should be:\n{happened}"
+        );
         if update {
             std::fs::write(&file, &happened).unwrap();
         } else {
-            let differs = told.lines().zip(happened.lines()).position(|(left, right)| left != right);
+            let differs = told
+                .lines()
+                .zip(happened.lines())
+                .position(|(left, right)| left != right);
             let line = differs.map_or(told.lines().count(), |index| index + 1);
-            assert_eq!(told, happened, "{name} goes another way at line {line}; UPDATE_SCENARIOS=1 rewrites it");
+            assert_eq!(
+                told, happened,
+                "{name} goes another way at line {line}; UPDATE_SCENARIOS=1 rewrites it"
+            );
         }
     }
 }
@@ -47,7 +58,9 @@ fn tell(told: &str, name: &str) -> String {
                     obey(&mut cluster, command)
                         .unwrap_or_else(|| panic!("{name}: cannot be understood: {command:?}"));
                 }
-                format!("{commands}\n----\n{}", std::mem::take(&mut cluster.log)).trim_end().to_owned()
+                format!("{commands}\n----\n{}", std::mem::take(&mut cluster.log))
+                    .trim_end()
+                    .to_owned()
             }
         })
         .collect();
@@ -100,8 +113,16 @@ fn obey(cluster: &mut Cluster, command: &str) -> Option<()> {
 }
 
 fn candidate(cluster: &mut Cluster, name: &str, words: &[&str]) -> Option<()> {
-    let fields: Vec<(&str, &str)> = words.iter().map(|word| word.split_once('=').unwrap_or((word, ""))).collect();
-    let get = |name: &str| fields.iter().find(|(key, _)| *key == name).map(|(_, value)| *value);
+    let fields: Vec<(&str, &str)> = words
+        .iter()
+        .map(|word| word.split_once('=').unwrap_or((word, "")))
+        .collect();
+    let get = |name: &str| {
+        fields
+            .iter()
+            .find(|(key, _)| *key == name)
+            .map(|(_, value)| *value)
+    };
     let seconds = match get("duration") {
         Some(text) => Some(LeaseSeconds::new(duration(text)?.as_secs().try_into().ok()?)?),
         None => None,
@@ -111,7 +132,10 @@ fn candidate(cluster: &mut Cluster, name: &str, words: &[&str]) -> Option<()> {
             lease.versions = Ok(versions(emulation, get("binary").unwrap_or(emulation)));
         }
         if get("unreadable").is_some() {
-            lease.versions = Err(Refusal::VersionUnreadable { which: "binary", why: "\"latest\" is not a version".into() });
+            lease.versions = Err(Refusal::VersionUnreadable {
+                which: "binary",
+                why: "\"latest\" is not a version".into(),
+            });
         }
         if get("hand-written").is_some() {
             (lease.incarnation, lease.renew_time) = (None, None);
@@ -120,7 +144,9 @@ fn candidate(cluster: &mut Cluster, name: &str, words: &[&str]) -> Option<()> {
             lease.leads.clear();
         }
         if let Some(named) = get("also-leads") {
-            lease.refused = vec![Refusal::OtherNamespace { lease: named.parse().expect("a lease key") }];
+            lease.refused = vec![Refusal::OtherNamespace {
+                lease: named.parse().expect("a lease key"),
+            }];
         }
         lease.duration = seconds.unwrap_or(lease.duration);
         lease.owned_by_pod |= get("in-a-pod").is_some();
@@ -147,17 +173,31 @@ fn lease(cluster: &mut Cluster, words: &[&str]) -> Option<()> {
             cluster.edit("demo", |record, _| record.duration = seconds);
         }
         ["fresh"] => cluster.edit("demo", |record, _| {
-            *record = election_core::Record { duration: record.duration, ..Default::default() };
+            *record = election_core::Record {
+                duration: record.duration,
+                ..Default::default()
+            };
         }),
         ["blanked"] => cluster.edit("demo", |record, _| record.holder = None),
         ["deleted"] => cluster.delete("demo"),
         // What candidates do.
         ["accepted", "by", name] => cluster.write("demo", |lease, stamp| {
-            lease.accept(&Identity::new(name), &incarnation(name), LeaseSeconds::LEADER, stamp)
+            lease.accept(
+                &Identity::new(name),
+                &incarnation(name),
+                LeaseSeconds::LEADER,
+                stamp,
+            )
         }),
-        ["end", "of", "term", "by", name] => cluster.write("demo", |lease, _| lease.end_of_term(&Identity::new(name))),
-        ["handed", "over", "to", name] => cluster.write("demo", |lease, _| lease.hand_over(&Identity::new(name))),
-        ["released"] => cluster.write("demo", |lease, stamp| lease.release(lease.record.transitions, stamp)),
+        ["end", "of", "term", "by", name] => {
+            cluster.write("demo", |lease, _| lease.end_of_term(&Identity::new(name)))
+        }
+        ["handed", "over", "to", name] => {
+            cluster.write("demo", |lease, _| lease.hand_over(&Identity::new(name)))
+        }
+        ["released"] => cluster.write("demo", |lease, stamp| {
+            lease.release(lease.record.transitions, stamp)
+        }),
         ["declined"] => cluster.write("demo", |lease, stamp| lease.decline(stamp)),
         ["asks", "for", text] => {
             let strategy = text.parse::<Strategy>().map_err(|_| (*text).to_owned());

@@ -3,7 +3,8 @@
 use std::collections::BTreeMap;
 
 use election_core::{
-    Identity, Item, LeaderLease, LeaseKey, LeaseSeconds, LeaseWrite, Record, Revision, Uid, Wall, WriteKind, wire,
+    Identity, Item, LeaderLease, LeaseKey, LeaseSeconds, LeaseWrite, Record, Revision, Uid, Wall, WriteKind,
+    wire,
 };
 use k8s_openapi::api::coordination::v1::{Lease, LeaseSpec};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::{ObjectMeta, OwnerReference};
@@ -16,22 +17,38 @@ fn name() -> impl Strategy<Value = String> {
 fn record() -> impl Strategy<Value = Record> {
     let wall = || prop::option::of((0i64..4_000_000_000_000_000).prop_map(Wall::from_micros));
     (
-        (prop::option::of(name()), wall(), wall(), prop::option::of(1u32..100_000)),
-        (0u32..2_000_000_000, prop::option::of(name()), any::<bool>(), prop::option::of(name()), any::<bool>()),
+        (
+            prop::option::of(name()),
+            wall(),
+            wall(),
+            prop::option::of(1u32..100_000),
+        ),
+        (
+            0u32..2_000_000_000,
+            prop::option::of(name()),
+            any::<bool>(),
+            prop::option::of(name()),
+            any::<bool>(),
+        ),
     )
-        .prop_map(|((holder, renew, acquire, duration), (transitions, incarnation, end_of_term, preferred, elected))| {
-            Record {
-                holder: holder.map(Identity::from),
-                renew_time: renew,
-                acquire_time: acquire,
-                duration: duration.and_then(LeaseSeconds::new),
-                transitions,
-                incarnation: incarnation.map(Into::into),
-                end_of_term,
-                preferred_holder: preferred.map(Identity::from),
-                elected,
-            }
-        })
+        .prop_map(
+            |(
+                (holder, renew, acquire, duration),
+                (transitions, incarnation, end_of_term, preferred, elected),
+            )| {
+                Record {
+                    holder: holder.map(Identity::from),
+                    renew_time: renew,
+                    acquire_time: acquire,
+                    duration: duration.and_then(LeaseSeconds::new),
+                    transitions,
+                    incarnation: incarnation.map(Into::into),
+                    end_of_term,
+                    preferred_holder: preferred.map(Identity::from),
+                    elected,
+                }
+            },
+        )
 }
 
 fn foreign() -> impl Strategy<Value = BTreeMap<String, String>> {
@@ -48,10 +65,16 @@ fn base(notes: BTreeMap<String, String>, labels: BTreeMap<String, String>) -> Le
             annotations: Some(notes),
             labels: Some(labels),
             finalizers: Some(vec!["example.com/keep".to_owned()]),
-            owner_references: Some(vec![OwnerReference { name: "owner".to_owned(), ..OwnerReference::default() }]),
+            owner_references: Some(vec![OwnerReference {
+                name: "owner".to_owned(),
+                ..OwnerReference::default()
+            }]),
             ..ObjectMeta::default()
         },
-        spec: Some(LeaseSpec { strategy: Some("Foreign".to_owned()), ..LeaseSpec::default() }),
+        spec: Some(LeaseSpec {
+            strategy: Some("Foreign".to_owned()),
+            ..LeaseSpec::default()
+        }),
     }
 }
 
@@ -119,14 +142,31 @@ proptest! {
 #[test]
 fn an_offer_names_leases_of_its_own_namespace_only() {
     let check = |offer: &str, leads: &[&str], refused: &[&str]| {
-        let lease = base(BTreeMap::from([(wire::CAN_LEAD_LEASES.to_owned(), offer.to_owned())]), BTreeMap::new());
-        let Some(Item::Identity(identity)) = wire::read(&lease) else { panic!("{offer:?} is an offer") };
+        let lease = base(
+            BTreeMap::from([(wire::CAN_LEAD_LEASES.to_owned(), offer.to_owned())]),
+            BTreeMap::new(),
+        );
+        let Some(Item::Identity(identity)) = wire::read(&lease) else {
+            panic!("{offer:?} is an offer")
+        };
         let named: Vec<_> = identity.leads.iter().map(ToString::to_string).collect();
-        let codes: Vec<_> = identity.refused.iter().map(election_core::Refusal::code).collect();
-        assert_eq!((named.as_slice(), codes.as_slice()), (leads.map_strings().as_slice(), refused), "{offer:?}");
+        let codes: Vec<_> = identity
+            .refused
+            .iter()
+            .map(election_core::Refusal::code)
+            .collect();
+        assert_eq!(
+            (named.as_slice(), codes.as_slice()),
+            (leads.map_strings().as_slice(), refused),
+            "{offer:?}"
+        );
     };
     check("default/a", &["default/a"], &[]);
-    check("default/a, default/b,default/a,", &["default/a", "default/b"], &[]);
+    check(
+        "default/a, default/b,default/a,",
+        &["default/a", "default/b"],
+        &[],
+    );
     check("", &[], &[]);
     check("kube-system/a,default/b", &["default/b"], &["OtherNamespace"]);
     check("default/demo", &[], &["NeverALeaderLease"]);

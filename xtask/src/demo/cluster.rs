@@ -4,8 +4,6 @@
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
-use election_core::wire::ELECTORS_LEASE;
-use k8s_openapi::api::coordination::v1::Lease;
 use k8s_openapi::api::core::v1::Namespace;
 use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::CustomResourceDefinition;
 use kube::api::{DeleteParams, PostParams};
@@ -35,6 +33,8 @@ const ELECTOR: &str = "election-controller";
 const OWN_NAMESPACE: &str = "kube-system";
 /// Where everything is on somebody's cluster, whose controllers are in the other one.
 const GUEST_NAMESPACE: &str = "election-demo";
+/// What the elector logs when it has read all leases and begins to decide.
+const LISTED: &str = "listed";
 const DEFINITION: &str = "foos.samplecontroller.k8s.io";
 
 /// What was put on somebody's cluster, and has to go again.
@@ -124,30 +124,19 @@ async fn start_plane(
 async fn start_elector(stage: &mut Stage) -> anyhow::Result<()> {
     let namespace = stage.namespace.clone();
     let since = stage.start(ELECTOR, ELECTOR, &["--namespace", &namespace, "--assume-unheld"])?;
-    let (namespace, name) = ELECTORS_LEASE;
-    let leases: Api<Lease> = Api::namespaced(stage.client.clone(), namespace);
-    let leads = async {
-        loop {
-            let lease = leases
-                .get_opt(name)
-                .await
-                .ok()
-                .flatten()
-                .and_then(|lease| lease.spec);
-            if lease.is_some_and(|spec| spec.holder_identity.is_some_and(|holder| !holder.is_empty())) {
-                return shell::now();
-            }
-            shell::sleep(Duration::from_millis(5)).await;
-        }
+    let listed = stage.logged(ELECTOR, LISTED, 0);
+    let ready = async {
+        listed.await;
+        shell::now()
     };
     let expected = Expected {
         label: "elector",
-        text: "the elector acts: since its process was started".to_owned(),
+        text: "the elector has seen all leases: since its process was started".to_owned(),
         since,
         within: Duration::from_secs(30),
         concerned: &[ELECTOR],
     };
-    stage.observe(expected, leads).await.map(drop)
+    stage.observe(expected, ready).await.map(drop)
 }
 
 /// Makes room on somebody's cluster.
