@@ -270,6 +270,23 @@ impl Election {
         }
     }
 
+    /// The process that held the lease until it expired, while it stands for it. One that has started again since is
+    /// another process, and none that failed.
+    pub(super) fn silent_holder(&self, now: Mono) -> Option<&Contender> {
+        let expired = self.expires_at().is_some_and(|expires_at| now >= expires_at);
+        self.lease
+            .as_ref()
+            .filter(|_| expired)
+            .and_then(|lease| self.process_of(lease))
+    }
+
+    /// The holder as a candidate, if it is the very process that accepted.
+    fn process_of(&self, lease: &LeaderLease) -> Option<&Contender> {
+        let contender = self.candidates.get(lease.record.holder.as_ref()?)?;
+        let same = contender.lease.incarnation == lease.record.incarnation;
+        (same && !contender.hand_written()).then_some(contender)
+    }
+
     fn is_news(&mut self, revision: &Revision) -> bool {
         let news = self.newest.as_ref().is_none_or(|newest| newest < revision);
         if news {
@@ -301,7 +318,12 @@ impl Election {
             }
             match lease.state() {
                 LeaseState::Held => self.remember_nomination(now, before.as_ref(), lease, same_term),
-                LeaseState::Offered => self.remember_offer(now, before.as_ref(), lease),
+                LeaseState::Offered => {
+                    if change.expired {
+                        self.remember_silence(before.as_ref(), lease);
+                    }
+                    self.remember_offer(now, before.as_ref(), lease);
+                }
                 _ => {}
             }
         }
@@ -373,6 +395,20 @@ impl Election {
             && !stands
         {
             self.count_offer(now, holder);
+        }
+    }
+
+    /// The process that let its term expire counts as offered once in the vacancy that begins.
+    fn remember_silence(&mut self, before: Option<&LeaderLease>, lease: &LeaderLease) {
+        let silent = before
+            .filter(|before| {
+                before.state() == LeaseState::Held && before.record.holder != lease.record.holder
+            })
+            .and_then(|before| self.process_of(before))
+            .map(|contender| contender.lease.identity());
+        let vacancy = self.vacancy;
+        if let Some(contender) = silent.and_then(|silent| self.candidates.get_mut(&silent)) {
+            contender.tally.offers.add(vacancy);
         }
     }
 

@@ -60,6 +60,20 @@ pub(super) struct Survey<'a> {
     pub(super) best: Option<Named<'a>>,
     /// When the next one that lives stops counting as alive.
     pub(super) next_death: Option<Mono>,
+    /// The process that held the lease until it expired, while it stands for it.
+    silent: Option<&'a Contender>,
+}
+
+impl Survey<'_> {
+    /// How often a process was offered the lease in this vacancy. A process that has let its term expire counts as
+    /// offered once: it is the least likely to accept, and waiting for it would delay every recovery from a crash.
+    fn offers(&self, vacancy: u32, (_, contender): Named<'_>) -> u32 {
+        contender.tally.offers.within(vacancy) + u32::from(self.is_silent(contender))
+    }
+
+    fn is_silent(&self, contender: &Contender) -> bool {
+        self.silent.is_some_and(|silent| core::ptr::eq(silent, contender))
+    }
 }
 
 impl Election {
@@ -155,6 +169,7 @@ impl Election {
             electable: 0,
             best: None,
             next_death: None,
+            silent: self.silent_holder(now),
         };
         for named in &self.candidates {
             let contender = named.1;
@@ -174,7 +189,7 @@ impl Election {
                 }
                 None => survey
                     .best
-                    .is_none_or(|best| self.goes_before(order, named, best)),
+                    .is_none_or(|best| self.goes_before(&survey, named, best)),
             };
             if stands {
                 survey.best = Some(named);
@@ -188,13 +203,12 @@ impl Election {
 
     /// Whether `a` gets a vacant lease before `b`: a process before a hand-written one (rule 8), then the one that was
     /// offered it less often (rule 5), then by rank. The offer to a hand-written one is not rotated.
-    fn goes_before(&self, order: Order<'_>, a: Named<'_>, b: Named<'_>) -> bool {
-        let offers = |(_, contender): Named<'_>| match contender.hand_written() {
-            true => 0,
-            false => contender.tally.offers.within(self.vacancy),
+    fn goes_before(&self, survey: &Survey<'_>, a: Named<'_>, b: Named<'_>) -> bool {
+        let class = |named: Named<'_>| match named.1.hand_written() {
+            true => (true, 0),
+            false => (false, survey.offers(self.vacancy, named)),
         };
-        let class = |named: Named<'_>| (named.1.hand_written(), offers(named));
-        class(a).cmp(&class(b)).then_with(|| order.rank(a, b)) == Ordering::Less
+        class(a).cmp(&class(b)).then_with(|| survey.order.rank(a, b)) == Ordering::Less
     }
 
     /// Missing, Fresh, Released or Blanked.
@@ -354,9 +368,12 @@ impl Election {
         if named.1.hand_written() && !best.1.hand_written() {
             return Standing::HandWritten;
         }
-        let offers = |named: Named<'_>| named.1.tally.offers.within(self.vacancy);
+        let offers = |named| survey.offers(self.vacancy, named);
         if !named.1.hand_written() && offers(named) > offers(best) {
-            return Standing::AlreadyOfferedInThisVacancy;
+            return match survey.is_silent(named.1) {
+                true => Standing::LetItsTermExpire,
+                false => Standing::AlreadyOfferedInThisVacancy,
+            };
         }
         match survey.order.by_strategy(named.1, best.1) {
             Ordering::Equal if survey.order.incumbent == Some(best.0) => Standing::EqualToHolder,

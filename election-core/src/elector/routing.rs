@@ -39,8 +39,14 @@ impl Elector {
         {
             return;
         }
-        self.identity_gone(&key);
-        self.entry(&key).election.observe_lease(now, lease);
+        let was_identity = self.identity_gone(&key);
+        let election = &mut self.entry(&key).election;
+        if was_identity {
+            // What became of the leader while the lease was of the other kind was not followed.
+            election.observe_listed(now, Some(lease));
+        } else {
+            election.observe_lease(now, lease);
+        }
         self.dirty.insert(key);
     }
 
@@ -132,9 +138,10 @@ impl Elector {
         self.dirty.insert(key);
     }
 
-    pub(super) fn identity_gone(&mut self, key: &LeaseKey) {
+    /// Whether there was such an identity lease.
+    pub(super) fn identity_gone(&mut self, key: &LeaseKey) -> bool {
         let Some(gone) = self.identities.remove(key) else {
-            return;
+            return false;
         };
         if let Some(at) = gone.timer {
             self.timers.remove(&(at, Timer::Identity(key.clone())));
@@ -146,6 +153,7 @@ impl Elector {
             entry.election.observe_occupied(false);
             self.dirty.insert(key.clone());
         }
+        true
     }
 
     fn candidate_gone(&mut self, named: &LeaseKey, lease: &IdentityLease) {

@@ -24,6 +24,8 @@ pub enum Standing {
     YoungerAmongEquals,
     /// It has been offered the lease more often in this vacancy.
     AlreadyOfferedInThisVacancy,
+    /// It held the lease until it expired, so that others are offered it first.
+    LetItsTermExpire,
     /// It has been named successor more often in this term.
     AlreadyNominatedInThisTerm,
     /// It is better, but no preemption is allowed now.
@@ -53,6 +55,7 @@ impl Standing {
             Self::EqualToHolder => "EqualToHolder",
             Self::YoungerAmongEquals => "YoungerAmongEquals",
             Self::AlreadyOfferedInThisVacancy => "AlreadyOfferedInThisVacancy",
+            Self::LetItsTermExpire => "LetItsTermExpire",
             Self::AlreadyNominatedInThisTerm => "AlreadyNominatedInThisTerm",
             Self::BackedOff => "BackedOff",
             Self::HandWritten => "HandWritten",
@@ -74,6 +77,7 @@ impl fmt::Display for Standing {
             Self::EqualToHolder => "equal by version, and the incumbent stays among equals",
             Self::YoungerAmongEquals => "equal by version, but younger",
             Self::AlreadyOfferedInThisVacancy => "has had more offers in this vacancy",
+            Self::LetItsTermExpire => "let its term expire, so others come first",
             Self::AlreadyNominatedInThisTerm => "was nominated more often in this term",
             Self::BackedOff => "better, but preemption is backed off",
             Self::HandWritten => "hand-written: stands back while a process lives",

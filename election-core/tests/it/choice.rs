@@ -45,6 +45,8 @@ struct Plain {
     hand_written: bool,
     dead: bool,
     refused: bool,
+    /// Whether its process is not the one that accepted the lease.
+    restarted: bool,
     /// Offers in this vacancy, or nominations in this term.
     count: u64,
 }
@@ -70,6 +72,7 @@ fn random_case(random: &mut Random) -> Case {
             hand_written: random.one_in(4),
             dead: random.one_in(4),
             refused: random.one_in(8),
+            restarted: random.one_in(3),
             count: random.below(3),
         })
         .collect();
@@ -111,8 +114,13 @@ fn naive(case: &Case) -> Option<String> {
     }
     let incumbent = holder.filter(|_| matches!(case.state, LeaseState::Held | LeaseState::Offered));
     pool.sort_by_key(|plain| {
-        let count = if plain.hand_written { 0 } else { plain.count };
         let challenger = incumbent.is_none_or(|incumbent| incumbent.name != plain.name);
+        let silent = case.state == LeaseState::Held && case.expired && !challenger && !plain.restarted;
+        let count = if plain.hand_written {
+            0
+        } else {
+            plain.count + u64::from(silent)
+        };
         (count, grade(plain), challenger, plain.created, plain.name.clone())
     });
     pool.first().map(|plain| plain.name.clone())
@@ -236,7 +244,7 @@ fn identity_lease(plain: &Plain) -> IdentityLease {
         key: key(&plain.name),
         uid: Uid::new(&plain.name),
         revision: Revision::new("1"),
-        incarnation: (!plain.hand_written).then(|| "i".into()),
+        incarnation: (!plain.hand_written).then(|| if plain.restarted { "j" } else { "i" }.into()),
         renew_time: None,
         duration: LeaseSeconds::IDENTITY,
         leads: vec![key("demo")],

@@ -333,7 +333,7 @@ impl Cluster {
                 key: key(name),
                 uid: self.next_uid(),
                 revision: Revision::new("0"),
-                incarnation: Some(format!("process-{name}-{}", self.uids).into()),
+                incarnation: Some(format!("process-{name}").into()),
                 renew_time: Some(stamp),
                 duration: LeaseSeconds::IDENTITY,
                 leads: vec![key("demo")],

@@ -122,8 +122,33 @@ proptest! {
         election.observe_lease(NOW, held_by(names[holder]));
         // Invariant: S5.
         prop_assert_eq!(election.step(NOW).decision, Decision::Keep);
+        // It has started again since, so that it is not this process that let the term expire.
+        let again = Arc::new(IdentityLease {
+            incarnation: Some("j".into()),
+            ..IdentityLease::clone(&candidate(names[holder], versions, created[holder]))
+        });
+        election.observe_candidate(NOW, again);
         let expired = election.step(NOW + Duration::from_secs(15)).decision;
         prop_assert_eq!(expired, Decision::Offer { to: names[holder].into() });
+    }
+
+    #[test]
+    fn a_process_that_let_its_term_expire_comes_last(
+        all in prop::collection::vec(any_versions(), 2..5), holder in 0usize..5, strategy in 0usize..2,
+    ) {
+        let names = ["a", "b", "c", "d", "e"];
+        let holder = names[holder % all.len()];
+        let rules = Rules { strategy: Rule::ALL[strategy], ..Rules::default() };
+        let mut election = Election::new(key("demo"), rules, NOW);
+        for (name, versions) in names.iter().zip(&all) {
+            election.observe_candidate(NOW, candidate(name, versions.clone(), 0));
+        }
+        election.observe_lease(NOW, held_by(holder));
+        let decision = election.step(NOW + Duration::from_secs(15)).decision;
+        prop_assert!(
+            matches!(&decision, Decision::Offer { to } if to.as_str() != holder),
+            "{} held it: {:?}", holder, decision
+        );
     }
 
     #[test]

@@ -140,6 +140,9 @@ fn candidate(cluster: &mut Cluster, name: &str, words: &[&str]) -> Option<()> {
         if get("hand-written").is_some() {
             (lease.incarnation, lease.renew_time) = (None, None);
         }
+        if get("restarted").is_some() {
+            lease.incarnation = Some(format!("process-{name}-again").into());
+        }
         if get("leads-nothing").is_some() {
             lease.leads.clear();
         }
