@@ -39,20 +39,41 @@ const EXIT_CODES: &str = "Exit code: 0, also when there is nothing to show; 1 on
 
 const STATUS_HELP: &str = "\
 Examples:
-  kubectl leases status -A                                  # every coordinated lease
-  kubectl leases status -n kube-system sample-controller    # one lease, each candidate with its reason
-  kubectl leases status -A --watch                          # a line for each change
+  # Every coordinated lease.
+  kubectl leases status -A
+
+  # One lease, each candidate with its reason.
+  kubectl leases status -n kube-system sample-controller
+
+  # A line for each change.
+  kubectl leases status -A --watch
+
+  # For machines.
   kubectl leases status -n kube-system -o json
 
-States: Fresh (nobody ever held it), Offered (to HOLDER, which has not accepted yet), Held, Released (given back), Blanked
-(somebody else removed the holder), Missing (candidates name it, and it does not exist). Held,Expired: nobody renewed it in
-time. Held,Nominated and Held,Ending: a better candidate is about to get it. Offered,Unanswered: not accepted in time.
-Stuck: no candidate could lead. Unattended: one could, and no elector has acted for 30 s. VERSION is emulation/binary, CANDIDATES is live/all.
+States:
+  Fresh      nobody ever held it
+  Offered    to HOLDER, which has not accepted yet
+  Held       by HOLDER
+  Released   given back
+  Blanked    somebody else removed the holder
+  Missing    candidates name it, and it does not exist
+and, after a comma, what is remarkable:
+  Expired         nobody renewed it in time
+  Nominated       a better candidate is named as successor
+  Ending          the holder was asked to give way to it
+  OrdinaryHolder  the holder takes no part in the election
+  Unanswered      it was offered, and nobody accepted in time
+  Stuck           no candidate could lead
+  Unattended      one could, and no elector has acted for 30 s
 
-Times are the server's: RENEWED and Expired compare a stamp of the holder with the Date of the server's answer, so they are
-estimates. An elector goes by what it has seen itself. TOKEN (-o wide) is an upper bound of the fencing token.
+VERSION is emulation/binary; CANDIDATES is live/all. RENEWED and Expired
+compare a stamp of the holder with the Date of the server's answer, so they
+are estimates: an elector goes by what it has seen itself. TOKEN (-o wide) is
+an upper bound of the fencing token.
 
-Exit code: 0, also when there is nothing to show; 1 on errors and for wrong flags.";
+Exit code: 0, also when there is nothing to show; 1 on errors and for wrong
+flags.";
 
 #[derive(Debug, Args)]
 struct Status {
@@ -66,7 +87,7 @@ struct Status {
     #[arg(short = 'A', long)]
     all_namespaces: bool,
     /// Only leader leases with these labels, for example app=demo.
-    #[arg(short = 'l', long, conflicts_with = "watch")]
+    #[arg(short = 'l', long)]
     selector: Option<String>,
     /// The form of the output.
     #[arg(short, long, value_enum)]
@@ -179,6 +200,7 @@ impl Status {
         if self.watch {
             let followed = Followed {
                 only,
+                selector: self.selector.clone(),
                 strategy: self.strategy,
             };
             return follow(&cluster, &followed, &mut printer, out, err).await;

@@ -7,11 +7,12 @@ use std::error::Error as StdError;
 use std::time::Duration;
 
 use election_core::LeaseKey;
-use futures::Stream;
+use futures::{Stream, StreamExt};
 use http::header;
 use k8s_openapi::api::coordination::v1::Lease;
 use kube::api::{ListParams, ObjectList};
 use kube::client::ClientBuilder;
+use kube::core::PartialObjectMeta;
 use kube::runtime::{WatchStreamExt, watcher};
 use kube::{Api, Client, Config, ResourceExt};
 use tower::util::MapResponseLayer;
@@ -92,6 +93,8 @@ pub enum Error {
 #[derive(Clone, Debug)]
 pub struct Cluster {
     api: Api<Lease>,
+    /// The same, when labels are all that matters.
+    metadata: Api<PartialObjectMeta<Lease>>,
     /// What time it is there.
     pub clock: ServerClock,
     server: String,
@@ -125,12 +128,16 @@ impl Cluster {
     /// With a client that exists; the server's time is not known then.
     #[must_use]
     pub fn with_client(client: Client, namespace: Option<&str>) -> Self {
-        let api = match namespace {
-            Some(namespace) => Api::namespaced(client, namespace),
-            None => Api::all(client),
+        let (api, metadata) = match namespace {
+            Some(namespace) => (
+                Api::namespaced(client.clone(), namespace),
+                Api::namespaced(client, namespace),
+            ),
+            None => (Api::all(client.clone()), Api::all(client)),
         };
         Self {
             api,
+            metadata,
             clock: ServerClock::default(),
             server: "in this process".to_owned(),
             limit: None,
@@ -151,9 +158,9 @@ impl Cluster {
     /// [`Error`].
     pub async fn labelled(&self, selector: &str) -> Result<BTreeSet<LeaseKey>, Error> {
         let found = self
-            .pages(|page| async move { self.api.list_metadata(&page.labels(selector)).await })
+            .pages(|page| async move { self.metadata.list(&page.labels(selector)).await })
             .await?;
-        let key = |item: &kube::core::PartialObjectMeta<Lease>| {
+        let key = |item: &PartialObjectMeta<Lease>| {
             LeaseKey::new(&item.namespace().unwrap_or_default(), &item.name_any())
         };
         Ok(found.iter().map(key).collect())
@@ -162,10 +169,27 @@ impl Cluster {
     /// The Leases as they change, from a consistent list on.
     pub fn watch(&self) -> impl Stream<Item = Result<watcher::Event<Lease>, Error>> + use<> {
         let cluster = self.clone();
-        let events = watcher(self.api.clone(), watcher::Config::default()).default_backoff();
-        futures::StreamExt::map(events, move |event| {
-            event.map_err(|error| cluster.watch_failed(error))
-        })
+        watcher(self.api.clone(), watcher::Config::default())
+            .default_backoff()
+            .map(move |event| event.map_err(|error| cluster.watch_failed(error)))
+    }
+
+    /// The names of the Leases with these labels as they change; nothing ever comes without a selector.
+    pub fn watch_labelled(
+        &self,
+        selector: Option<&str>,
+    ) -> impl Stream<Item = Result<watcher::Event<PartialObjectMeta<Lease>>, Error>> + use<> {
+        let cluster = self.clone();
+        match selector {
+            None => futures::stream::pending().left_stream(),
+            Some(selector) => {
+                let config = watcher::Config::default().labels(selector);
+                watcher(self.metadata.clone(), config)
+                    .default_backoff()
+                    .map(move |event| event.map_err(|error| cluster.watch_failed(error)))
+                    .right_stream()
+            }
+        }
     }
 
     async fn pages<T: Clone, F>(&self, list: impl Fn(ListParams) -> F) -> Result<Vec<T>, Error>

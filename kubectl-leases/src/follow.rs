@@ -12,6 +12,7 @@ use election_core::{LeaseKey, Strategy, may_be_leader_lease};
 use futures::StreamExt;
 use k8s_openapi::api::coordination::v1::Lease;
 use kube::ResourceExt;
+use kube::core::PartialObjectMeta;
 use kube::runtime::watcher::Event;
 
 use crate::cluster::{Cluster, Error};
@@ -28,6 +29,8 @@ const TICK: Duration = Duration::from_secs(1);
 pub struct Followed {
     /// One lease, or all that are coordinated.
     pub only: Option<LeaseKey>,
+    /// Of all, only those with these labels.
+    pub selector: Option<String>,
     /// The strategy of leases that ask for none.
     pub strategy: Strategy,
 }
@@ -43,71 +46,101 @@ pub async fn follow(
     out: &mut impl Write,
     err: &mut impl Write,
 ) -> Result<(), Error> {
-    let mut events = pin!(cluster.watch());
+    let mut leases = pin!(cluster.watch());
+    let mut labelled = pin!(cluster.watch_labelled(followed.selector.as_deref()));
     let mut ticks = tokio::time::interval(TICK);
     let (mut known, mut shown) = (Known::default(), Shown::default());
     let mut complaint = String::new();
     loop {
-        tokio::select! {
-            event = events.next() => match event {
-                Some(Ok(event)) => known.apply(event),
-                Some(Err(error)) if known.complete => {
-                    let text = error.to_string();
-                    if text != complaint {
-                        writeln!(err, "Warning: {text}; watching again")?;
-                        complaint = text;
-                    }
-                }
-                Some(Err(error)) => return Err(error),
-                None => return Ok(()),
-            },
-            _ = ticks.tick() => {}
+        let failed = tokio::select! {
+            event = leases.next() => known.leases.take(event)?,
+            event = labelled.next() => known.labelled.take(event)?,
+            _ = ticks.tick() => None,
+        };
+        if let Some(text) = failed.filter(|text| *text != complaint) {
+            writeln!(err, "Warning: {text}; watching again")?;
+            complaint = text;
         }
-        if known.complete {
-            let changed = shown.changes(followed.look(cluster, &known)?);
+        if known.leases.complete && (followed.selector.is_none() || known.labelled.complete) {
+            let changed = shown.changes(followed.look(cluster, &known));
             printer.print_changed(out, &changed)?;
         }
     }
 }
 
 impl Followed {
-    fn look(&self, cluster: &Cluster, known: &Known) -> Result<Vec<LeaseStatus>, Error> {
-        let moment = Moment::of(cluster.clock.now(), known.leases.values());
-        let survey = Survey::new(known.leases.values(), moment, self.strategy);
-        Ok(match &self.only {
+    fn look(&self, cluster: &Cluster, known: &Known) -> Vec<LeaseStatus> {
+        let leases = &known.leases.now;
+        let moment = Moment::of(cluster.clock.now(), leases.values());
+        let survey = Survey::new(leases.values(), moment, self.strategy);
+        let mut statuses: Vec<_> = match &self.only {
             Some(key) => survey.one(key).into_iter().collect(),
             None => survey.coordinated(),
-        })
+        };
+        if self.selector.is_some() {
+            let labelled = &known.labelled.now;
+            statuses.retain(|status| labelled.contains_key(&LeaseKey::new(&status.namespace, &status.name)));
+        }
+        statuses
     }
 }
 
-/// The Leases as the watch has shown them.
+/// The Leases as the watches have shown them.
 #[derive(Default)]
 struct Known {
-    leases: BTreeMap<LeaseKey, Lease>,
-    listed: BTreeMap<LeaseKey, Lease>,
+    leases: Seen<Lease>,
+    /// Those that the selector names.
+    labelled: Seen<PartialObjectMeta<Lease>>,
+}
+
+/// What one watch has shown.
+struct Seen<K> {
+    now: BTreeMap<LeaseKey, K>,
+    listed: BTreeMap<LeaseKey, K>,
     complete: bool,
 }
 
-impl Known {
-    fn apply(&mut self, event: Event<Lease>) {
-        let key = |lease: &Lease| LeaseKey::new(&lease.namespace().unwrap_or_default(), &lease.name_any());
+impl<K> Default for Seen<K> {
+    fn default() -> Self {
+        Self {
+            now: BTreeMap::new(),
+            listed: BTreeMap::new(),
+            complete: false,
+        }
+    }
+}
+
+impl<K: ResourceExt> Seen<K> {
+    /// Takes an event in. A failure is an error before the first list, and a word to be said afterwards.
+    fn take(&mut self, event: Option<Result<Event<K>, Error>>) -> Result<Option<String>, Error> {
+        match event {
+            Some(Ok(event)) => self.apply(event),
+            Some(Err(error)) if self.complete => return Ok(Some(error.to_string())),
+            Some(Err(error)) => return Err(error),
+            // A watch never ends by itself.
+            None => {}
+        }
+        Ok(None)
+    }
+
+    fn apply(&mut self, event: Event<K>) {
+        let key = |lease: &K| LeaseKey::new(&lease.namespace().unwrap_or_default(), &lease.name_any());
         match event {
             Event::Init => self.listed.clear(),
             Event::InitApply(lease) => {
                 self.listed.insert(key(&lease), lease);
             }
             Event::InitDone => {
-                self.leases = std::mem::take(&mut self.listed);
+                self.now = std::mem::take(&mut self.listed);
                 self.complete = true;
             }
             // The heartbeats of nodes change all the time and are nobody's election.
             Event::Apply(lease) if !may_be_leader_lease(&key(&lease)) => {}
             Event::Apply(lease) => {
-                self.leases.insert(key(&lease), lease);
+                self.now.insert(key(&lease), lease);
             }
             Event::Delete(lease) => {
-                self.leases.remove(&key(&lease));
+                self.now.remove(&key(&lease));
             }
         }
     }

@@ -5,7 +5,7 @@ use std::time::Duration;
 use election_core::Strategy;
 use k8s_openapi::api::coordination::v1::Lease;
 use kube::Api;
-use kube::api::{DeleteParams, PostParams};
+use kube::api::{DeleteParams, Patch, PatchParams, PostParams};
 use kubectl_leases::cluster::Cluster;
 use kubectl_leases::follow::{Followed, Shown, follow};
 use kubectl_leases::output::{Format, Printer};
@@ -61,6 +61,7 @@ async fn changes_come_as_json_lines() {
     let cluster = Cluster::with_client(server.client(), Some("default"));
     let followed = Followed {
         only: None,
+        selector: None,
         strategy: Strategy::default(),
     };
     let mut printer = Printer::new(Some(Format::Json), false, Shape::default());
@@ -85,6 +86,39 @@ async fn changes_come_as_json_lines() {
         status["state"].as_str().unwrap().to_owned()
     });
     assert_eq!(seen.collect::<Vec<_>>(), ["Missing", "Held", "Missing"]);
+    assert_eq!(String::from_utf8(err).unwrap(), "");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_selector_is_followed_as_well() {
+    let server = ControlPlane::new();
+    let leases: Api<Lease> = Api::namespaced(server.client(), "default");
+    for name in ["default/one", "default/two"] {
+        let lease = unread(held(name, "old", 2, json!({})));
+        leases.create(&PostParams::default(), &lease).await.unwrap();
+    }
+    let cluster = Cluster::with_client(server.client(), Some("default"));
+    let followed = Followed {
+        only: None,
+        selector: Some("team=blue".to_owned()),
+        strategy: Strategy::default(),
+    };
+    let mut printer = Printer::new(Some(Format::Name), false, Shape::default());
+    let (mut out, mut err) = (Vec::new(), Vec::new());
+    let story = async {
+        pause().await;
+        let labels = json!({ "metadata": { "labels": { "team": "blue" } } });
+        leases
+            .patch("two", &PatchParams::default(), &Patch::Merge(labels))
+            .await
+            .unwrap();
+        pause().await;
+    };
+    tokio::select! {
+        ended = follow(&cluster, &followed, &mut printer, &mut out, &mut err) => panic!("it should go on: {ended:?}"),
+        () = story => {}
+    }
+    assert_eq!(String::from_utf8(out).unwrap(), "lease.coordination.k8s.io/two\n");
     assert_eq!(String::from_utf8(err).unwrap(), "");
 }
 
