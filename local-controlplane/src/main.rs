@@ -2,14 +2,30 @@
 
 use clap::Parser;
 use local_controlplane::{UpOptions, up};
-use std::io::Write;
+use std::io::{IsTerminal, Write};
 use std::path::PathBuf;
 use std::process::ExitCode;
 use tracing_subscriber::EnvFilter;
 
+const HELP: &str = "\
+Examples:
+  # In one terminal.
+  local-controlplane --kubeconfig /tmp/local.kubeconfig
+
+  # In another.
+  kubectl --kubeconfig /tmp/local.kubeconfig get leases -A
+
+  # What is written is there again next time.
+  local-controlplane --port 6443 --data-dir /tmp/local-controlplane
+
+It serves leases, CRDs and their objects, deployments, namespaces, pods,
+configmaps and events; it runs nothing. RUST_LOG sets what is logged.
+
+Exit code: 0 after Ctrl-C or SIGTERM, 1 on errors, 2 for wrong flags.";
+
 /// Run a small Kubernetes API server on loopback until Ctrl-C.
 #[derive(Debug, Parser)]
-#[command(version)]
+#[command(version, after_help = HELP)]
 struct Arguments {
     /// Port on 127.0.0.1; 0 takes any that is free.
     #[arg(long, default_value_t = 0)]
@@ -32,6 +48,7 @@ async fn main() -> ExitCode {
     tracing_subscriber::fmt()
         .with_env_filter(filter)
         .with_writer(std::io::stderr)
+        .with_ansi(std::io::stderr().is_terminal())
         .init();
     let Arguments {
         port,

@@ -28,7 +28,7 @@ pub async fn run(flags: &Flags) -> anyhow::Result<()> {
     let mut candidate = Candidate::builder(client, lease)
         .identity(flags.identity.as_str())
         .binary_version(flags.binary_version.clone())
-        .emulation_version(flags.compatibility_version.clone())
+        .emulation_version(flags.emulation_version().clone())
         .timing(timing)
         // With its own connections, so that no renewal waits behind the work.
         .work_client(work_client)
@@ -39,7 +39,7 @@ pub async fn run(flags: &Flags) -> anyhow::Result<()> {
         identity = %candidate.identity(),
         lease = %candidate.lease(),
         binary_version = %flags.binary_version,
-        compatibility_version = %flags.compatibility_version,
+        compatibility_version = %flags.emulation_version(),
         "candidate; {}",
         timing.guarantees()
     );

@@ -20,9 +20,9 @@ pub struct Flags {
     /// What this program is.
     #[arg(long, value_name = "VERSION", default_value = "1.29")]
     pub binary_version: Version,
-    /// What this program behaves as; at most the binary version.
-    #[arg(long, value_name = "VERSION", default_value = "1.29")]
-    pub compatibility_version: Version,
+    /// What this program behaves as. [default: the binary version]
+    #[arg(long, value_name = "VERSION")]
+    pub compatibility_version: Option<Version>,
     /// The name of the identity lease, unique in the namespace.
     #[arg(long, default_value = "sample-controller-a")]
     pub identity: String,
@@ -42,18 +42,24 @@ pub struct Flags {
 
 const HELP: &str = "\
 Examples:
-  # Two versions side by side: the one with the lower compatibility version leads, and works.
-  sample-controller --identity sample-controller-a --binary-version 1.30 --compatibility-version 1.30
-  sample-controller --identity sample-controller-b --binary-version 1.30 --compatibility-version 1.29
+  # Two versions side by side: the one with the lower compatibility version
+  # leads, and works.
+  sample-controller --identity sample-controller-a --binary-version 1.30
+  sample-controller --identity sample-controller-b --binary-version 1.30 \\
+      --compatibility-version 1.29
 
   # Another lease, with shorter times.
-  sample-controller --lease team-a/foo-controller --lease-duration 5s --stop-grace 500ms
+  sample-controller --binary-version 1.30 --lease team-a/foo-controller \\
+      --lease-duration 5s --stop-grace 500ms
 
-The definition of Foo and an example are in artifacts/: kubectl apply -f artifacts/crd.yaml -f artifacts/example-foo.yaml
+The definition of Foo and an example are in artifacts/:
+  kubectl apply -f artifacts/crd.yaml -f artifacts/example-foo.yaml
+
 RUST_LOG sets what is logged, for example RUST_LOG=debug.
 
-Exit code: 0 after SIGTERM or SIGINT, when the lease was given back; 1 on errors, for instance when another process took
-the identity over; 2 for wrong flags. A process whose work does not stop at its deadline aborts.";
+Exit code: 0 after SIGTERM or SIGINT, when the lease was given back; 1 on
+errors, for instance when another process took the identity over; 2 for wrong
+flags. A process whose work does not stop at its deadline aborts.";
 
 /// The form of the log.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
@@ -123,6 +129,14 @@ pub enum LeaseFlagError {
 }
 
 impl Flags {
+    /// What this program behaves as.
+    #[must_use]
+    pub fn emulation_version(&self) -> &Version {
+        self.compatibility_version
+            .as_ref()
+            .unwrap_or(&self.binary_version)
+    }
+
     /// The leader lease that `--lease` and `--namespace` name together.
     ///
     /// # Errors
@@ -182,10 +196,7 @@ mod tests {
         ]);
         let given = given.unwrap();
         assert_eq!(
-            (
-                given.binary_version.as_str(),
-                given.compatibility_version.as_str()
-            ),
+            (given.binary_version.as_str(), given.emulation_version().as_str()),
             ("1.30", "1.29")
         );
         let defaults = flags(&[]).unwrap();
@@ -193,7 +204,7 @@ mod tests {
         assert_eq!(
             (
                 defaults.binary_version.as_str(),
-                defaults.compatibility_version.as_str()
+                defaults.emulation_version().as_str()
             ),
             ("1.29", "1.29")
         );
@@ -202,6 +213,12 @@ mod tests {
             "kube-system/sample-controller"
         );
         assert_eq!(defaults.knobs.timing(), Timing::default());
+        let newer = flags(&["--binary-version", "1.30"]).unwrap();
+        assert_eq!(
+            newer.emulation_version().as_str(),
+            "1.30",
+            "it behaves as what it is"
+        );
     }
 
     #[test]
