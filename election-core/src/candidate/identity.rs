@@ -18,6 +18,8 @@ pub(super) struct Presence {
     request: Option<IdentityRequest>,
     read_wanted: bool,
     retry_at: Mono,
+    /// How many requests in a row were not done.
+    failures: u32,
     pace: Pace,
     renew_at: Mono,
     renew_now: bool,
@@ -98,6 +100,7 @@ impl Candidate {
             Outcome::Failed => {
                 self.presence.unsure |= asked.kind == Kind::Write;
                 self.identity_retry(now);
+                self.presence.failures = self.presence.failures.saturating_add(1);
             }
         }
     }
@@ -105,6 +108,7 @@ impl Candidate {
     fn identity_done(&mut self, now: Now, asked: IdentityRequest, seen: Seen<IdentityLease>) {
         self.presence.read_wanted = false;
         self.presence.unsure = false;
+        self.presence.failures = 0;
         let before = self.own_lease.object().map(|lease| lease.revision.clone());
         self.observe_identity(now, seen);
         if asked.kind == Kind::Write {
@@ -119,8 +123,15 @@ impl Candidate {
         }
     }
 
+    /// An identity lease is good for minutes, so a server that is down or refuses is asked less and less often; one that
+    /// leaves has little time.
     fn identity_retry(&mut self, now: Now) {
-        let period = self.settings.timing.retry_period();
+        let doublings = if self.leaving.is_some() {
+            0
+        } else {
+            self.presence.failures.min(RETRY_DOUBLINGS)
+        };
+        let period = self.settings.timing.retry_period() * 2_u32.pow(doublings);
         self.presence.retry_at = now.mono + period * (750 + self.permille() / 4) / 1000;
     }
 
@@ -229,3 +240,6 @@ impl Candidate {
         id
     }
 }
+
+/// After failures in a row, a request on the identity lease waits up to 2³ retry periods: 8 s by default.
+const RETRY_DOUBLINGS: u32 = 3;

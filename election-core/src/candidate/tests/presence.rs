@@ -253,3 +253,37 @@ fn no_quarrel_over_the_identity_lease_becomes_a_hot_loop() {
         "{undone} in 10 s against somebody who undoes each write"
     );
 }
+
+/// In a namespace that is being deleted, say, or after its role was taken away.
+#[test]
+fn a_server_that_fails_is_asked_less_and_less_often() {
+    let mut rig = Rig::joined();
+    rig.identity_answered = false;
+    rig.server.borrow_mut().delete_identity(&"alpha".into());
+    rig.hear_identity();
+    let mut asked_at = alloc::vec::Vec::new();
+    for tick in 0..600 {
+        if rig.asked_identity.is_some() {
+            asked_at.push(tick);
+            rig.answer_identity(Fate::Lost);
+        }
+        rig.wait(ms(100));
+    }
+    let pauses: alloc::vec::Vec<_> = asked_at.windows(2).map(|pair| pair[1] - pair[0]).collect();
+    let within = |pause: i32, periods: i32| (periods * 7..=periods * 10 + 1).contains(&pause);
+    assert!(
+        [1, 2, 4, 8, 8, 8]
+            .iter()
+            .zip(&pauses)
+            .all(|(periods, pause)| within(*pause, *periods)),
+        "in tenths of a second: {pauses:?}"
+    );
+    // Once it has worked, it starts anew.
+    while rig.asked_identity.is_none() {
+        rig.wait(ms(100));
+    }
+    rig.answer_identity(Fate::Answered);
+    rig.server.borrow_mut().delete_identity(&"alpha".into());
+    rig.hear_identity();
+    assert!(rig.asked_identity.is_some(), "at once");
+}
