@@ -26,8 +26,15 @@ pub(crate) fn root() -> anyhow::Result<PathBuf> {
 /// The cargo that called this, or the one in `PATH`.
 pub(crate) fn cargo() -> Command {
     let mut command = Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
-    // What cargo tells a program that it runs is not meant for the next cargo.
-    command.env_remove("CARGO_MANIFEST_DIR").stdin(Stdio::null());
+    // What cargo tells a program that it runs is not meant for the next cargo: the build scripts of some crates look at
+    // it, and half of the dependencies would be built again each time.
+    for (name, _) in std::env::vars_os() {
+        let name = name.to_string_lossy();
+        if name.starts_with("CARGO_PKG_") || name.starts_with("CARGO_MANIFEST_") {
+            command.env_remove(&*name);
+        }
+    }
+    command.stdin(Stdio::null());
     command
 }
 
