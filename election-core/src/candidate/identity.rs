@@ -8,6 +8,7 @@ use super::message::{Effect, IdentityWrite, Now, Outcome, Request, Seen};
 use super::pace::Pace;
 use super::term::Work;
 use crate::identity::IdentityLease;
+use crate::names::Revision;
 use crate::time::Mono;
 
 /// What a process knows of its own presence in the election.
@@ -32,11 +33,13 @@ pub(super) struct Presence {
 }
 
 /// The one request on the identity lease that is under way.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 struct IdentityRequest {
     id: Request,
     sent: Mono,
     kind: Kind,
+    /// The version that it was decided from; `None` while the identity lease was missing.
+    base: Option<Revision>,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -109,7 +112,6 @@ impl Candidate {
         self.presence.read_wanted = false;
         self.presence.unsure = false;
         self.presence.failures = 0;
-        let before = self.own_lease.object().map(|lease| lease.revision.clone());
         self.observe_identity(now, seen);
         if asked.kind == Kind::Write {
             self.presence.conflicted = false;
@@ -117,7 +119,7 @@ impl Candidate {
             let interval = self.settings.timing.identity_interval();
             self.presence.renew_at = asked.sent + interval * (1000 + self.permille() / 10) / 1000;
             // A write that changed nothing is not repeated at once.
-            if before.as_ref() == self.own_lease.object().map(|lease| &lease.revision) {
+            if asked.base.as_ref() == self.own_lease.object().map(|lease| &lease.revision) {
                 self.identity_retry(now);
             }
         }
@@ -236,6 +238,7 @@ impl Candidate {
             id,
             sent: now.mono,
             kind,
+            base: self.own_lease.object().map(|lease| lease.revision.clone()),
         });
         id
     }

@@ -1,7 +1,7 @@
 //! The identity lease: one identity, one process.
 
 use super::rig::{Fate, Rig, ms};
-use crate::candidate::{Event, Stopped};
+use crate::candidate::{Event, Outcome, Stopped};
 
 /// A second process of the same identity, with an incarnation of its own.
 fn second(first: &Rig) -> Rig {
@@ -286,4 +286,21 @@ fn a_server_that_fails_is_asked_less_and_less_often() {
     rig.server.borrow_mut().delete_identity(&"alpha".into());
     rig.hear_identity();
     assert!(rig.asked_identity.is_some(), "at once");
+}
+
+#[test]
+fn a_write_that_the_watch_shows_before_its_answer_delays_nothing() {
+    let mut rig = Rig::joined();
+    rig.identity_answered = false;
+    rig.drain();
+    rig.event(Event::Healthy(false));
+    rig.expect_identity(&["update, not offering"]);
+    let (id, write) = rig.asked_identity.take().expect("a request is under way");
+    let write = write.expect("an update");
+    let seen = rig.server.borrow_mut().write_identity(&rig.settings, &write);
+    rig.hear_identity();
+    let outcome = Outcome::Done(seen.expect("nobody else writes"));
+    rig.event(Event::IdentityAnswer { id, outcome });
+    rig.event(Event::Healthy(true));
+    rig.expect_identity(&["update, offering"]);
 }
