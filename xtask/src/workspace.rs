@@ -8,8 +8,23 @@ use std::process::{Command, Stdio};
 use anyhow::{Context, bail, ensure};
 use serde::Deserialize;
 
-/// The profile of everything that is run for people: fast to build, fast to run.
-const PROFILE: &str = "dev";
+/// How programs are built.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Profile {
+    /// Soon there: for what people look at.
+    Dev,
+    /// Optimized: for what is measured.
+    Bench,
+}
+
+impl Profile {
+    const fn name(self) -> &'static str {
+        match self {
+            Self::Dev => "dev",
+            Self::Bench => "bench",
+        }
+    }
+}
 
 /// The root of the repository that this was called in.
 pub(crate) fn root() -> anyhow::Result<PathBuf> {
@@ -45,11 +60,11 @@ pub(crate) struct Binaries(BTreeMap<String, PathBuf>);
 impl Binaries {
     /// Builds packages; cargo shows its progress on stderr. One call builds all, or their dependencies would be built once
     /// for each set of features.
-    pub(crate) fn build(root: &Path, packages: &[&str]) -> anyhow::Result<Self> {
+    pub(crate) fn build(root: &Path, packages: &[&str], profile: Profile) -> anyhow::Result<Self> {
         let mut command = cargo();
         command
             .current_dir(root)
-            .args(["build", "--profile", PROFILE, "--bins"]);
+            .args(["build", "--profile", profile.name(), "--bins"]);
         command
             .arg("--message-format=json-render-diagnostics")
             .stdout(Stdio::piped());

@@ -6,7 +6,7 @@ use std::process::Command;
 use anyhow::{Context, ensure};
 
 use super::Outcome;
-use crate::workspace::Binaries;
+use crate::workspace::{Binaries, Profile};
 
 /// Programs, each with the commands whose help is asked for.
 const PROGRAMS: [(&str, &[&[&str]]); 6] = [
@@ -30,7 +30,7 @@ const PROGRAMS: [(&str, &[&[&str]]); 6] = [
 
 pub(super) fn check(root: &Path) -> Outcome {
     let names: Vec<&str> = PROGRAMS.iter().map(|(name, _)| *name).collect();
-    let binaries = Binaries::build(root, &names)?;
+    let binaries = Binaries::build(root, &names, Profile::Dev)?;
     for (name, commands) in PROGRAMS {
         for command in commands {
             let called = format!("{name} {} --help", command.join(" "));

@@ -22,7 +22,7 @@ use tokio::signal::unix::{SignalKind, signal};
 
 use crate::screen::Screen;
 use crate::shell;
-use crate::workspace::{self, Binaries};
+use crate::workspace::{self, Binaries, Profile};
 use stage::{Observation, Stage};
 
 /// What `demo` is told.
@@ -116,7 +116,7 @@ pub(crate) struct Played {
 /// Plays the demo.
 pub(crate) async fn run(args: DemoArgs) -> anyhow::Result<()> {
     let root = workspace::root()?;
-    let binaries = Binaries::build(&root, &cluster::PROGRAMS)?;
+    let binaries = Binaries::build(&root, &cluster::PROGRAMS, Profile::Dev)?;
     let mut screen = Screen::new();
     if let Some(file) = &args.record {
         screen.record(file, "cargo xtask demo")?;
