@@ -13,7 +13,10 @@ use crate::options::{Error, Options};
 use crate::scopes::Scopes;
 
 /// Everything that can wake an elector.
-#[expect(clippy::large_enum_variant, reason = "one exists at a time, and it is matched at once")]
+#[expect(
+    clippy::large_enum_variant,
+    reason = "one exists at a time, and it is matched at once"
+)]
 enum Wake {
     Watch(usize, Option<WatchEvent>),
     Answer(Answer),

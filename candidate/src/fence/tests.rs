@@ -1,3 +1,5 @@
+//! The fenced client against a scripted server under paused time: what it lets through, and until when.
+
 use std::collections::VecDeque;
 use std::sync::Mutex;
 use std::time::Duration;
