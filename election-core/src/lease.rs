@@ -403,7 +403,8 @@ mod tests {
     /// The table of docs/protocol.md, row by row.
     #[test]
     fn each_write_leaves_the_record_of_its_row() {
-        let lease = held();
+        let mut lease = held();
+        lease.record.end_of_term = true;
         let before = lease.record.clone();
         let short = LeaseSeconds::new(5).expect("positive");
         let check = |write: LeaseWrite, kind: WriteKind, expected: Record| {
@@ -438,6 +439,7 @@ mod tests {
                 duration: Some(short),
                 transitions: 4,
                 incarnation: Some("i-bravo".into()),
+                end_of_term: false,
                 ..before.clone()
             },
         );
@@ -446,6 +448,7 @@ mod tests {
             WriteKind::Renew,
             Record {
                 renew_time: at(30),
+                end_of_term: false,
                 ..before.clone()
             },
         );
@@ -466,10 +469,11 @@ mod tests {
             },
         );
         check(
-            lease.end_of_term(&"bravo".into()),
+            lease.end_of_term(&"charlie".into()),
             WriteKind::EndOfTerm,
             Record {
                 end_of_term: true,
+                preferred_holder: Some("charlie".into()),
                 ..before.clone()
             },
         );

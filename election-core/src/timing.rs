@@ -346,6 +346,11 @@ mod tests {
                 request_deadline: Duration::from_millis(2400),
             }
         );
+        assert_eq!(
+            timing.request_deadline(),
+            Duration::from_millis(2400),
+            "of a standby as well"
+        );
         let promised = timing.guarantees();
         assert_eq!(
             (promised.clock_rate_error_percent, promised.api_outage),
@@ -363,8 +368,33 @@ mod tests {
     #[test]
     fn a_term_of_a_shorter_lease_shrinks_every_knob() {
         let term = Timing::default().term(seconds(3));
-        assert_eq!(term.deadline, Duration::from_millis(2400));
+        assert_eq!(
+            term,
+            TermTiming {
+                deadline: Duration::from_millis(2400),
+                renew_interval: Duration::from_millis(800),
+                retry_period: Duration::from_millis(200),
+                stop_grace: Duration::from_millis(600),
+                request_deadline: Duration::from_millis(480),
+            }
+        );
         assert!(term.renew_interval + term.retry_period + term.stop_grace < term.deadline);
+    }
+
+    /// Invariant: S1, the earlier of the candidate's own renew deadline and 4/5 of what was written.
+    #[test]
+    fn a_term_ends_by_the_earlier_of_its_two_deadlines() {
+        let own = Timing::default().with_renew_deadline(Duration::from_secs(10));
+        let check = |written: u32, deadline: u64| {
+            assert_eq!(
+                own.term(seconds(written)).deadline,
+                Duration::from_secs(deadline),
+                "{written} s"
+            );
+        };
+        check(15, 10);
+        check(60, 10);
+        check(10, 8);
     }
 
     #[test]

@@ -2,6 +2,8 @@
 
 use super::rig::{Fate, Rig, ms};
 use crate::candidate::{Event, Stopped};
+use crate::lease::Record;
+use crate::time::Wall;
 
 /// The identity lease goes last, so that nobody takes the process for gone while its lease is not given back.
 #[test]
@@ -59,6 +61,33 @@ fn a_leader_renews_while_its_work_drains_unless_its_term_ends() {
     rig.expect(&[]);
     rig.wait(ms(1));
     rig.expect(&["hand over"]);
+}
+
+/// The kill moves with each renewal, so a worse reason still brings it forward.
+#[test]
+fn a_drain_that_was_prolonged_ends_soon_when_the_lease_is_lost() {
+    let mut rig = Rig::leading();
+    rig.event(Event::Shutdown);
+    rig.wait(ms(4_000));
+    rig.answer(Fate::Answered);
+    rig.wait(ms(4_000));
+    rig.answer(Fate::Answered);
+    rig.wait(ms(3_900));
+    rig.drain();
+    rig.server.borrow_mut().delete();
+    rig.hear();
+    rig.expect(&["stop by t+12900ms: LeaseDeleted"]);
+}
+
+#[test]
+fn work_that_drains_may_report_anything_of_its_health() {
+    let mut rig = Rig::leading();
+    rig.event(Event::Shutdown);
+    rig.wait(ms(300));
+    rig.event(Event::Healthy(false));
+    rig.expect(&["stop by t+12s: Shutdown"]);
+    rig.wait(ms(3_700));
+    rig.expect(&["renew"]);
 }
 
 #[test]
@@ -198,12 +227,61 @@ fn each_state_leaves_in_its_own_way() {
     );
 }
 
+/// Nobody else would give back what it is offered.
+#[test]
+fn a_process_that_leaves_declines_until_the_server_has_heard_it() {
+    let mut rig = Rig::joined();
+    rig.identity_answered = false;
+    rig.event(Event::Shutdown);
+    rig.offer("alpha");
+    rig.hear();
+    rig.answer(Fate::Lost);
+    rig.answer_identity(Fate::Answered);
+    rig.expect(&["decline"]);
+    rig.wait(ms(1_000));
+    rig.answer(Fate::Answered);
+    rig.expect(&["decline", "finished"]);
+}
+
+#[test]
+fn a_nominee_that_leaves_learns_what_became_of_its_demand() {
+    let mut rig = Rig::joined();
+    rig.edit(|record| {
+        (record.holder, record.renew_time) = (Some("bravo".into()), Some(Wall::from_micros(1)));
+        record.preferred_holder = Some("alpha".into());
+    });
+    rig.hear();
+    rig.event(Event::Shutdown);
+    rig.expect(&["end of term"]);
+    rig.answer(Fate::Answered);
+    rig.expect(&["finished"]);
+}
+
+/// The elector would wait for it until the quiet time is over.
+#[test]
+fn a_process_that_leaves_still_tells_that_nobody_acts_under_a_deleted_lease() {
+    let mut rig = Rig::leading();
+    rig.server.borrow_mut().delete();
+    rig.hear();
+    rig.stop(Stopped::Clean);
+    rig.event(Event::Shutdown);
+    rig.expect(&["stop by t+1s: LeaseDeleted"]);
+    rig.server.borrow_mut().create(Record::default());
+    rig.hear();
+    rig.answer(Fate::Answered);
+    rig.expect(&["release", "finished"]);
+}
+
 #[test]
 fn an_acceptance_that_succeeds_after_shutdown_begins_no_term() {
     let mut rig = Rig::accepting();
     rig.event(Event::Shutdown);
     rig.answer(Fate::Answered);
     rig.expect(&["release"]);
+    // The identity lease stays until all is known.
+    rig.expect_identity(&["update, not offering"]);
+    rig.answer(Fate::Answered);
+    rig.expect_identity(&["delete"]);
 }
 
 #[test]

@@ -21,6 +21,28 @@ fn the_identity_lease_is_renewed_every_minute_and_no_sooner() {
     rig.expect_identity(&["update, offering"]);
 }
 
+/// A slow answer does not bring the candidate closer to counting as dead.
+#[test]
+fn the_minute_counts_from_when_the_renewal_was_sent() {
+    let mut rig = Rig::joined();
+    rig.identity_answered = false;
+    rig.wait(ms(66_000));
+    rig.wait(ms(20_000));
+    rig.answer_identity(Fate::Answered);
+    rig.expect_identity(&["update, offering"]);
+    rig.wait(ms(46_000));
+    rig.expect_identity(&["update, offering"]);
+}
+
+#[test]
+fn a_leader_that_leaves_is_known_until_its_work_has_stopped() {
+    let mut rig = Rig::leading();
+    rig.event(Event::Shutdown);
+    rig.server.borrow_mut().delete_identity(&"alpha".into());
+    rig.hear_identity();
+    rig.expect_identity(&["update, not offering", "create, not offering"]);
+}
+
 #[test]
 fn a_missing_identity_lease_is_created_again_at_once() {
     for mut rig in [Rig::joined(), Rig::leading()] {
@@ -93,6 +115,21 @@ fn an_ousted_leader_stops_and_gives_the_lease_back() {
     old.answer(Fate::Answered);
     old.expect(&["release", "finished, ousted by i-2"]);
     new.expect(&[]);
+}
+
+/// The identity is the other process's, also when that one's lease is deleted.
+#[test]
+fn an_ousted_leader_does_not_take_the_identity_back() {
+    let mut old = Rig::leading();
+    let mut new = second(&old);
+    new.hear_identity();
+    old.hear_identity();
+    old.expect(&["stop by t+12s: Ousted"]);
+    old.server.borrow_mut().delete_identity(&"alpha".into());
+    old.hear_identity();
+    old.wait(ms(11_000));
+    old.expect_identity(&[]);
+    old.expect(&[]);
 }
 
 /// The offer is meant for the process that has the identity now.

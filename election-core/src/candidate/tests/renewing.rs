@@ -112,6 +112,8 @@ fn after_a_conflict_it_reads_and_renews_at_once_if_the_record_is_still_its_own()
         change(&mut rig);
         rig.answer(Fate::Answered);
         rig.expect(&["renew", "read"]);
+        // That it lives is known of a leader.
+        rig.expect_identity(&[]);
         rig.answer(Fate::Answered);
         assert_eq!(rig.drain(), log, "{what}");
     };

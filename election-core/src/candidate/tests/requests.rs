@@ -44,6 +44,20 @@ fn an_answer_to_a_request_of_the_past_is_ignored() {
 }
 
 #[test]
+fn an_answer_to_another_request_than_the_one_under_way_is_ignored() {
+    let mut rig = Rig::accepting();
+    let id = rig.asked.as_ref().expect("under way").id;
+    rig.answer(Fate::Answered);
+    rig.wait(ms(4_000));
+    rig.event(Event::LeaseAnswer {
+        id,
+        outcome: Outcome::Conflict,
+    });
+    rig.answer(Fate::Answered);
+    rig.expect(&["lead", "renew", "extend to t+16s"]);
+}
+
+#[test]
 fn nothing_is_asked_before_anything_is_known() {
     let server = Rig::joined().server;
     let mut rig = Rig::started(&server, "bravo");
@@ -81,7 +95,12 @@ fn a_silent_watch_leads_to_one_consistent_read() {
             "{what}: nothing new, so the watch is left alone"
         );
     };
+    let briefly = Record {
+        duration: crate::LeaseSeconds::new(5),
+        ..held.clone()
+    };
     check("Held", held, 8_000);
+    check("Held for a shorter time", briefly, 2_667);
     check("Fresh", Record::default(), 90_000);
     check(
         "Released",
@@ -115,6 +134,34 @@ fn a_failed_read_is_repeated_after_a_retry_period() {
     rig.expect(&[]);
     rig.wait(ms(251));
     rig.expect(&["read"]);
+}
+
+/// A webhook may undo what a write changes, and the server then stores nothing.
+#[test]
+fn a_write_that_changed_nothing_is_not_repeated_at_once() {
+    let mut rig = Rig::accepting();
+    let id = rig.asked.take().expect("under way").id;
+    let unchanged = rig.server.borrow().seen().clone();
+    rig.event(Event::LeaseAnswer {
+        id,
+        outcome: Outcome::Done(unchanged),
+    });
+    rig.wait(ms(749));
+    rig.expect(&[]);
+    rig.wait(ms(251));
+    rig.expect(&["accept"]);
+}
+
+#[test]
+fn news_answer_a_read_that_failed() {
+    let mut rig = Rig::leading();
+    rig.wait(ms(4_000));
+    rig.answer(Fate::Refused);
+    rig.answer(Fate::Lost);
+    rig.expect(&["renew", "read"]);
+    rig.edit(|_| ());
+    rig.hear();
+    rig.expect(&["renew"]);
 }
 
 /// A server that refuses without reason is asked again at a walking pace: one read and one more try at once, then a

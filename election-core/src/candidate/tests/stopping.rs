@@ -2,6 +2,8 @@
 
 use super::rig::{Fate, Rig, ms};
 use crate::candidate::{Event, Stopped};
+use crate::lease::Record;
+use crate::time::Wall;
 
 /// Invariant: S6. That nothing is given back under running work is checked by the write table at every write.
 #[test]
@@ -205,6 +207,26 @@ fn a_blanked_lease_is_not_this_process_s_to_give_back() {
     rig.expect(&[]);
 }
 
+/// A hand edit that is taken back, also after the work has stopped, leaves a lease that nobody else would give back.
+#[test]
+fn a_record_that_is_its_own_again_is_given_back() {
+    for stopped_before in [true, false] {
+        let mut rig = Rig::leading();
+        let own = rig.record();
+        rig.edit(|record| record.acquire_time = Some(Wall::from_micros(5)));
+        rig.hear();
+        if stopped_before {
+            rig.stop(Stopped::Clean);
+        }
+        rig.edit(|record| *record = own);
+        rig.hear();
+        if !stopped_before {
+            rig.stop(Stopped::Clean);
+        }
+        rig.expect(&["stop by t+1s: NotOwnRecord", "release"]);
+    }
+}
+
 #[test]
 fn a_worse_reason_to_stop_brings_the_kill_forward() {
     let mut rig = Rig::leading();
@@ -214,4 +236,23 @@ fn a_worse_reason_to_stop_brings_the_kill_forward() {
     rig.server.borrow_mut().delete();
     rig.hear();
     rig.expect(&["stop by t+12s: EndOfTerm", "stop by t+3s: LeaseDeleted"]);
+}
+
+/// Invariant: S1.
+#[test]
+fn no_reason_to_stop_puts_the_kill_off() {
+    // Not beyond the first order,
+    let mut rig = Rig::leading();
+    rig.server.borrow_mut().delete();
+    rig.hear();
+    rig.wait(ms(500));
+    rig.server.borrow_mut().create(Record::default());
+    rig.hear();
+    rig.expect(&["stop by t+1s: LeaseDeleted"]);
+    // and not beyond the deadline.
+    let mut rig = Rig::leading();
+    rig.suspend(ms(11_500));
+    rig.server.borrow_mut().delete();
+    rig.hear();
+    rig.expect(&["stop by t+12s: LeaseDeleted"]);
 }
