@@ -1,5 +1,6 @@
 //! The rules of the elector, held by tables, stories, a second implementation and random inputs.
 
+mod back_off;
 mod choice;
 mod cluster;
 mod explanations;

@@ -92,6 +92,22 @@ fn a_holder_expires_one_duration_after_the_last_life_that_was_seen() {
     check("no incarnation, renewed", 40_000, |record, stamp| {
         (record.incarnation, record.renew_time) = (None, Some(stamp));
     });
+    let marked_by_hand = first_grant(|cluster| {
+        cluster.edit("demo", |record, stamp| {
+            hold(record, stamp);
+            record.incarnation = None;
+        });
+        cluster.list();
+        cluster.until(Duration::from_secs(10));
+        cluster.edit("demo", |record, _| {
+            record.incarnation = Some("process-leader".into())
+        });
+    });
+    assert_eq!(
+        marked_by_hand,
+        Some(30_000),
+        "an ordinary client that is given an incarnation"
+    );
 }
 
 #[test]
@@ -108,6 +124,21 @@ fn nobody_is_granted_a_lease_while_somebody_unseen_may_act() {
         cluster.edit("demo", |record, stamp| record.renew_time = Some(stamp));
         cluster.edit("demo", |record, stamp| record.acquire_time = Some(stamp));
         cluster.list();
+    });
+    check("Blanked at the first list, then annotated", 15_000, |cluster| {
+        cluster.edit("demo", |record, stamp| {
+            hold(record, stamp);
+            record.holder = None;
+        });
+        cluster.list();
+        cluster.until(Duration::from_secs(10));
+        cluster.edit("demo", |_, _| {});
+    });
+    check("Fresh at the first list, then annotated", 15_000, |cluster| {
+        cluster.edit("demo", |_, _| {});
+        cluster.list();
+        cluster.until(Duration::from_secs(10));
+        cluster.edit("demo", |_, _| {});
     });
     check("Released at the first list", 0, |cluster| {
         cluster.edit("demo", |record, stamp| record.renew_time = Some(stamp));
@@ -146,6 +177,12 @@ fn nobody_is_granted_a_lease_while_somebody_unseen_may_act() {
         cluster.delete("demo");
         cluster.catch_up();
     });
+    check("offered at the first list, then deleted", 500, |cluster| {
+        cluster.edit("demo", |record, _| record.holder = Some("leader".into()));
+        cluster.list();
+        cluster.until(Duration::from_millis(500));
+        cluster.delete("demo");
+    });
     check("missing after a gap", 25_000, |cluster| {
         cluster.edit("demo", hold);
         cluster.list();
@@ -159,6 +196,25 @@ fn nobody_is_granted_a_lease_while_somebody_unseen_may_act() {
         cluster.list();
         cluster.lose();
         cluster.until(Duration::from_secs(9));
+        cluster.list();
+    });
+    check("missing before a gap, and Fresh after it", 24_000, |cluster| {
+        cluster.list();
+        cluster.lose();
+        cluster.edit("demo", |_, _| {});
+        cluster.until(Duration::from_secs(9));
+        cluster.list();
+    });
+    let ordinary = "missing after a gap, and held by an ordinary client before";
+    check(ordinary, 40_000, |cluster| {
+        cluster.edit("demo", |record, stamp| {
+            hold(record, stamp);
+            record.incarnation = None;
+        });
+        cluster.list();
+        cluster.lose();
+        cluster.delete("demo");
+        cluster.until(Duration::from_secs(10));
         cluster.list();
     });
     check(
@@ -185,6 +241,66 @@ fn nobody_is_granted_a_lease_while_somebody_unseen_may_act() {
         cluster.until(Duration::from_secs(10));
         cluster.list();
     });
+    check("restored from a copy", 25_000, |cluster| {
+        cluster.edit("demo", hold);
+        cluster.list();
+        cluster.until(Duration::from_secs(10));
+        let copy = cluster.leader("demo").expect("a lease").record.clone();
+        cluster.lag();
+        cluster.delete("demo");
+        cluster.edit("demo", |record, _| *record = copy);
+        cluster.catch_up();
+    });
+    let held_by_another = "held by another after a gap, and for 60 s by the first before";
+    check(held_by_another, 70_000, |cluster| {
+        cluster.edit("demo", |record, stamp| {
+            hold(record, stamp);
+            record.duration = LeaseSeconds::new(60);
+        });
+        cluster.list();
+        cluster.lose();
+        cluster.delete("demo");
+        cluster.edit("demo", |record, stamp| {
+            hold(record, stamp);
+            record.holder = Some("standby".into());
+        });
+        cluster.until(Duration::from_secs(10));
+        cluster.list();
+    });
+    let again = "another Fresh lease after a gap, which may be held for 60 s";
+    check(again, 70_000, |cluster| {
+        cluster.edit("demo", |_, _| {});
+        cluster.list();
+        cluster.lose();
+        cluster.delete("demo");
+        cluster.edit("demo", |record, _| record.duration = LeaseSeconds::new(60));
+        cluster.until(Duration::from_secs(10));
+        cluster.list();
+    });
+    check("asked for after a relist", 76_000, asked_for_after_a_relist);
+    check(
+        "asked for after a relist, assumed unheld at first",
+        76_000,
+        |cluster| {
+            cluster.elector = Elector::new(Rules::default()).assuming_unheld();
+            asked_for_after_a_relist(cluster);
+        },
+    );
+    check("a short duration cleared by hand", 19_000, |cluster| {
+        let short = LeaseSeconds::new(5);
+        cluster.edit("demo", |record, stamp| {
+            hold(record, stamp);
+            record.duration = LeaseSeconds::new(5);
+        });
+        cluster.list();
+        cluster.until(Duration::from_secs(4));
+        cluster.edit("demo", |record, _| {
+            *record = Record {
+                duration: short,
+                ..Record::default()
+            };
+        });
+    });
     check("everything cleared by hand", 24_000, |cluster| {
         cluster.edit("demo", hold);
         cluster.list();
@@ -199,6 +315,45 @@ fn nobody_is_granted_a_lease_while_somebody_unseen_may_act() {
         cluster.lose();
         cluster.until(Duration::from_secs(6));
         cluster.resume();
+    });
+}
+
+/// Nobody has asked for the lease when the watch breaks, so no memory of it is kept.
+fn asked_for_after_a_relist(cluster: &mut Cluster) {
+    cluster.delete(LEADER);
+    cluster.candidate("standby", |lease| lease.leads.clear());
+    cluster.list();
+    cluster.until(Duration::from_secs(60));
+    cluster.lose();
+    cluster.until(Duration::from_secs(61));
+    cluster.list();
+    cluster.until(Duration::from_secs(62));
+    cluster.candidate("standby", |lease| lease.leads = vec![key("demo")]);
+}
+
+#[test]
+fn the_settle_window_opens_with_the_first_candidate_that_could_lead() {
+    let check = |name: &str, expected: u64, story: fn(&mut Cluster)| {
+        let granted = first_grant(|cluster| {
+            cluster.delete(LEADER);
+            cluster.delete("standby");
+            cluster.edit("demo", |_, _| {});
+            cluster.list();
+            cluster.until(Duration::from_secs(20));
+            story(cluster);
+            cluster.until(Duration::from_secs(30));
+            cluster.candidate("bravo", |lease| lease.versions = Ok(versions("1.29", "1.29")));
+        });
+        assert_eq!(granted, Some(expected), "{name}");
+    };
+    check("nobody before", 30_500, |_| {});
+    check("somebody who has left again", 30_500, |cluster| {
+        cluster.candidate("alpha", |lease| lease.versions = Ok(versions("1.29", "1.29")));
+        cluster.until(Duration::from_millis(20_200));
+        cluster.delete("alpha");
+    });
+    check("somebody without a version", 30_500, |cluster| {
+        cluster.candidate("alpha", |_| {})
     });
 }
 
@@ -244,6 +399,8 @@ fn time_without_connection_is_nobodys_age() {
     cluster.lose();
     cluster.until(Duration::from_secs(400));
     cluster.resume();
+    // Neither is a change that is no life.
+    cluster.candidate("alpha", |_| {});
     cluster.until(Duration::from_secs(479));
     let standing = |cluster: &Cluster| {
         cluster.explain("demo").expect("an election").candidates[0]

@@ -3,11 +3,12 @@
 use std::collections::BTreeMap;
 
 use election_core::{
-    Identity, Item, LeaderLease, LeaseKey, LeaseSeconds, LeaseWrite, Record, Revision, Uid, Wall, WriteKind,
-    wire,
+    Identity, IdentityLease, Item, LeaderLease, LeaseCreate, LeaseKey, LeaseSeconds, LeaseWrite, Record,
+    Revision, Uid, Versions, Wall, WriteKind, wire,
 };
 use k8s_openapi::api::coordination::v1::{Lease, LeaseSpec};
-use k8s_openapi::apimachinery::pkg::apis::meta::v1::{ObjectMeta, OwnerReference};
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::{ObjectMeta, OwnerReference, Time};
+use k8s_openapi::jiff::Timestamp;
 use proptest::prelude::*;
 
 fn name() -> impl Strategy<Value = String> {
@@ -96,6 +97,8 @@ proptest! {
         let base = base(notes.clone(), labels.clone());
         // What stood there before leaves no trace, except that a lease which was elected stays marked.
         let stale = wire::update(&base, &write(Record { elected: false, ..before }));
+        let mut stale = stale;
+        (stale.metadata.uid, stale.metadata.resource_version) = (Some("uid-0".to_owned()), Some("6".to_owned()));
         let written = wire::update(&stale, &write(record.clone()));
         let read = wire::read_leader(&written).expect("a lease with an address");
         prop_assert_eq!(&read.record, &record);
@@ -170,7 +173,241 @@ fn an_offer_names_leases_of_its_own_namespace_only() {
     check("", &[], &[]);
     check("kube-system/a,default/b", &["default/b"], &["OtherNamespace"]);
     check("default/demo", &[], &["NeverALeaderLease"]);
+    // Also for a reserved lease of its own namespace, which the elector would ignore without a word.
+    let mut reserved = base(
+        notes(&[(
+            wire::CAN_LEAD_LEASES,
+            "kube-system/coordinated-election-controller",
+        )]),
+        BTreeMap::new(),
+    );
+    reserved.metadata.namespace = Some("kube-system".to_owned());
+    let read = wire::read_identity(&reserved).expect("an address");
+    assert_eq!(
+        (read.leads.len(), read.refused[0].code()),
+        (0, "NeverALeaderLease")
+    );
     check("a,default/b/c,/,default/", &[], &["LeaseUnreadable"; 4]);
+}
+
+fn notes(notes: &[(&str, &str)]) -> BTreeMap<String, String> {
+    notes
+        .iter()
+        .map(|(key, value)| ((*key).to_owned(), (*value).to_owned()))
+        .collect()
+}
+
+/// An identity lease as a person writes it, key by key.
+fn hand_written(change: impl FnOnce(&mut Lease)) -> IdentityLease {
+    let mut lease = base(
+        notes(&[
+            ("coordination.k8s.io/can-lead-leases", "default/a"),
+            ("coordination.k8s.io/binary-version", "1.30"),
+            ("coordination.k8s.io/compatibility-version", "1.29"),
+        ]),
+        BTreeMap::new(),
+    );
+    lease.spec.get_or_insert_default().holder_identity = Some("demo".to_owned());
+    change(&mut lease);
+    match wire::read(&lease) {
+        Some(Item::Identity(identity)) => identity,
+        other => panic!("an identity lease, not {other:?}"),
+    }
+}
+
+/// The keys of the prototype are written out here: an identity lease that somebody keeps in a file must not change.
+#[test]
+fn a_hand_written_identity_lease_is_a_candidate() {
+    let identity = hand_written(|_| ());
+    let versions = identity.versions.expect("it says its versions");
+    assert_eq!(
+        (versions.binary.as_str(), versions.emulation.as_str()),
+        ("1.30", "1.29")
+    );
+    assert_eq!(identity.leads, [LeaseKey::new("default", "a")]);
+    assert_eq!((identity.incarnation, identity.renew_time), (None, None));
+    assert_eq!(identity.duration.get(), 180);
+    assert!(!identity.owned_by_pod);
+}
+
+#[test]
+fn what_is_wrong_with_an_identity_lease_is_said() {
+    let check = |code: &str, change: fn(&mut Lease)| {
+        let refusal = hand_written(change).versions.expect_err(code);
+        assert_eq!(refusal.code(), code);
+    };
+    check("NameIsNotHolder", |lease| {
+        lease.spec.get_or_insert_default().holder_identity = Some("another".to_owned());
+    });
+    check("NameIsNotHolder", |lease| lease.spec = None);
+    check("VersionMissing", |lease| {
+        lease
+            .metadata
+            .annotations
+            .get_or_insert_default()
+            .remove("coordination.k8s.io/binary-version");
+    });
+    check("VersionUnreadable", |lease| {
+        lease.metadata.annotations.get_or_insert_default().insert(
+            "coordination.k8s.io/compatibility-version".to_owned(),
+            "latest".to_owned(),
+        );
+    });
+}
+
+#[test]
+fn an_identity_lease_tells_its_age_and_its_owner() {
+    let pod = hand_written(|lease| {
+        lease.metadata.owner_references = Some(vec![OwnerReference {
+            kind: "Pod".to_owned(),
+            ..OwnerReference::default()
+        }]);
+        let at = Timestamp::from_second(1_700_000_000).expect("a time");
+        lease.metadata.creation_timestamp = Some(Time(at));
+    });
+    assert!(pod.owned_by_pod);
+    assert_eq!(pod.created, Some(Wall::from_micros(1_700_000_000_000_000)));
+    let other = hand_written(|lease| {
+        lease
+            .metadata
+            .annotations
+            .get_or_insert_default()
+            .insert("coordinated-election.io/incarnation".to_owned(), String::new());
+    });
+    assert_eq!((other.incarnation, other.created), (None, None));
+}
+
+#[test]
+fn the_keys_on_a_leader_lease_are_those_of_the_document() {
+    let read = |list: &[(&str, &str)]| {
+        wire::read_leader(&base(notes(list), BTreeMap::new())).expect("a leader lease")
+    };
+    let lease = read(&[
+        ("coordination.k8s.io/elected-by", "leader-election-controller"),
+        ("coordination.k8s.io/end-of-term", "true"),
+        ("coordinated-election.io/preferred-holder", "bravo"),
+        ("coordinated-election.io/incarnation", "i"),
+        ("coordinated-election.io/strategy", "NewestEmulationVersion"),
+    ]);
+    let expected = Record {
+        end_of_term: true,
+        preferred_holder: Some("bravo".into()),
+        incarnation: Some("i".into()),
+        elected: true,
+        ..Record::default()
+    };
+    assert_eq!(lease.record, expected);
+    assert_eq!(
+        lease.strategy,
+        Some(Ok(election_core::Strategy::NewestEmulationVersion))
+    );
+    // And they are written as they are read.
+    let written = wire::update(&base(BTreeMap::new(), BTreeMap::new()), &write(expected));
+    let expected = notes(&[
+        ("coordination.k8s.io/elected-by", "leader-election-controller"),
+        ("coordination.k8s.io/end-of-term", "true"),
+        ("coordinated-election.io/preferred-holder", "bravo"),
+        ("coordinated-election.io/incarnation", "i"),
+    ]);
+    assert_eq!(written.metadata.annotations, Some(expected));
+    // Anything else under these keys says nothing.
+    let lease = read(&[
+        ("coordination.k8s.io/elected-by", "another"),
+        ("coordination.k8s.io/end-of-term", "false"),
+        ("coordinated-election.io/preferred-holder", ""),
+        ("coordinated-election.io/incarnation", ""),
+        ("coordinated-election.io/strategy", ""),
+    ]);
+    assert_eq!((lease.record, lease.strategy), (Record::default(), None));
+    let mut empty = base(BTreeMap::new(), BTreeMap::new());
+    let spec = empty.spec.get_or_insert_default();
+    (spec.holder_identity, spec.lease_duration_seconds) = (Some(String::new()), Some(-1));
+    let lease = wire::read_leader(&empty).expect("a leader lease");
+    assert_eq!(lease.record, Record::default());
+}
+
+fn presence(leads: Option<LeaseKey>) -> wire::IdentityRecord {
+    wire::IdentityRecord {
+        key: LeaseKey::new("default", "demo"),
+        incarnation: "i".into(),
+        leads,
+        versions: Versions {
+            binary: "1.30".parse().expect("a version"),
+            emulation: "1.29".parse().expect("a version"),
+        },
+        renew_time: Wall::from_micros(1_700_000_000_000_001),
+        duration: LeaseSeconds::new(77).expect("positive"),
+    }
+}
+
+#[test]
+fn an_identity_lease_survives_the_wire_and_keeps_what_is_not_its_own() {
+    let foreign = notes(&[("example.com/team", "a")]);
+    let before = base(foreign.clone(), foreign);
+    let owner = OwnerReference {
+        kind: "Pod".to_owned(),
+        ..OwnerReference::default()
+    };
+    let lease = wire::identity(
+        Some(&before),
+        &presence(Some(LeaseKey::new("default", "a"))),
+        Some(&owner),
+    );
+    assert_eq!(lease.metadata.uid, before.metadata.uid);
+    assert_eq!(lease.metadata.resource_version, before.metadata.resource_version);
+    assert_eq!(lease.metadata.labels, before.metadata.labels);
+    assert_eq!(lease.metadata.owner_references, Some(vec![owner]));
+    let annotations = notes(&[
+        ("coordination.k8s.io/can-lead-leases", "default/a"),
+        ("coordination.k8s.io/binary-version", "1.30"),
+        ("coordination.k8s.io/compatibility-version", "1.29"),
+        ("coordinated-election.io/incarnation", "i"),
+        ("example.com/team", "a"),
+    ]);
+    assert_eq!(lease.metadata.annotations, Some(annotations));
+    let read = wire::read_identity(&lease).expect("an address");
+    assert!(read.versions.is_ok(), "it says who it is: {:?}", read.versions);
+    assert_eq!(read.renew_time, Some(Wall::from_micros(1_700_000_000_000_001)));
+    assert_eq!(read.duration.get(), 77);
+    // It offers itself no more, and is an identity lease all the same.
+    let withdrawn = wire::identity(Some(&lease), &presence(None), None);
+    assert_eq!(
+        withdrawn.metadata.owner_references,
+        lease.metadata.owner_references
+    );
+    let Some(Item::Identity(read)) = wire::read(&withdrawn) else {
+        panic!("an identity lease")
+    };
+    assert_eq!((read.leads, read.refused), (Vec::new(), Vec::new()));
+    // A new one has no version to be conditional on.
+    let new = wire::identity(None, &presence(None), None).metadata;
+    assert_eq!((new.uid, new.resource_version), (None, None));
+}
+
+/// Invariant: S8.
+#[test]
+fn a_create_has_no_holder() {
+    let lease = wire::create(&LeaseCreate {
+        key: LeaseKey::new("default", "demo"),
+        duration: LeaseSeconds::LEADER,
+    });
+    let expected = Lease {
+        metadata: ObjectMeta {
+            namespace: Some("default".to_owned()),
+            name: Some("demo".to_owned()),
+            annotations: Some(notes(&[(
+                "coordination.k8s.io/elected-by",
+                "leader-election-controller",
+            )])),
+            ..ObjectMeta::default()
+        },
+        spec: Some(LeaseSpec {
+            lease_duration_seconds: Some(15),
+            lease_transitions: Some(0),
+            ..LeaseSpec::default()
+        }),
+    };
+    assert_eq!(lease, expected);
 }
 
 trait MapStrings {
