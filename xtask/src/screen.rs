@@ -12,11 +12,11 @@ use std::time::Duration;
 use crate::cast::Recorder;
 
 /// The size of the recorded terminal: what a page shows without shrinking it.
-pub(crate) const WIDTH: usize = 100;
-pub(crate) const HEIGHT: usize = 27;
+pub(crate) const WIDTH: usize = 110;
+pub(crate) const HEIGHT: usize = 30;
 
 /// Where the times stand.
-const TIME_COLUMN: usize = 86;
+const TIME_COLUMN: usize = 96;
 
 /// What is shown, and where.
 #[derive(Debug)]
@@ -85,15 +85,13 @@ impl Screen {
         self.line(&format!("\u{1b}[2m# {text}\u{1b}[0m"));
     }
 
-    /// An observation that came true, and how long it took.
-    pub(crate) fn observed(&mut self, text: &str, took: Duration) {
+    /// An observation that came true, and how long it took where that was measured.
+    pub(crate) fn observed(&mut self, text: &str, took: Option<Duration>) {
         self.clear_progress();
         let gap = TIME_COLUMN.saturating_sub(text.chars().count() + 4);
-        let time = milliseconds(took);
-        self.line(&format!(
-            "  \u{1b}[1;32m✓\u{1b}[0m {text}{:gap$} \u{1b}[1m{time:>11}\u{1b}[0m",
-            ""
-        ));
+        let time = took.map(|took| format!("{:gap$} \u{1b}[1m{:>11}\u{1b}[0m", "", milliseconds(took)));
+        let time = time.unwrap_or_default();
+        self.line(&format!("  \u{1b}[1;32m✓\u{1b}[0m {text}{time}"));
     }
 
     /// An observation that did not come true.
@@ -190,27 +188,37 @@ fn wrap(command: &str, width: usize) -> Vec<String> {
         let line = lines.last_mut().expect("starts with one line");
         if !line.is_empty() && line.chars().count() + 1 + word.chars().count() > width {
             let _ = write!(line, " \\");
-            lines.push(word.to_owned());
+            lines.push(word);
         } else {
             if !line.is_empty() {
                 line.push(' ');
             }
-            line.push_str(word);
+            line.push_str(&word);
         }
     }
     lines
 }
 
-/// The words of a command; a program that it is to run is one of them.
-fn words(command: &str) -> Vec<&str> {
+/// The words of a command; a flag with its value is one of them, and so is a program that it is to run.
+fn words(command: &str) -> Vec<String> {
     let (own, program) = match command.find(" -- ") {
         Some(at) => (&command[..at], Some(&command[at + 1..])),
         None => (command, None),
     };
-    own.split(' ')
-        .filter(|word| !word.is_empty())
-        .chain(program)
-        .collect()
+    let mut words: Vec<String> = Vec::new();
+    for word in own.split(' ').filter(|word| !word.is_empty()) {
+        match words.last_mut() {
+            Some(flag)
+                if flag.starts_with("--") && !flag.contains([' ', '=']) && !word.starts_with(['-', '&']) =>
+            {
+                flag.push(' ');
+                flag.push_str(word);
+            }
+            _ => words.push(word.to_owned()),
+        }
+    }
+    words.extend(program.map(str::to_owned));
+    words
 }
 
 #[cfg(test)]

@@ -16,6 +16,10 @@ use crate::cast::Cast;
 
 /// Frames that follow each other faster than this are one frame: an eye sees no more, and the file is smaller.
 const FRAME: Duration = Duration::from_millis(50);
+/// How long a full screen stays before it is wiped: long enough to be read.
+const FULL_SCREEN: Duration = Duration::from_secs(4);
+/// What wipes the screen.
+const WIPE: &str = "\u{1b}[2J";
 /// How long the last frame stays before the animation begins again.
 const LAST_FRAME: Duration = Duration::from_secs(4);
 
@@ -71,18 +75,27 @@ fn frames(cast: &Cast) -> anyhow::Result<(Vec<Duration>, Vec<Vec<Row>>)> {
         Terminal::new(cast.header.width, cast.header.height).context("a terminal of no size")?;
     let mut starts = vec![Duration::ZERO];
     let mut frames = vec![draw(&terminal)];
+    let mut held = Duration::ZERO;
     for event in &cast.events {
+        let empty = frames
+            .iter()
+            .last()
+            .is_none_or(|frame| frame.iter().all(Row::is_empty));
+        if event.text.contains(WIPE) && !empty {
+            held += FULL_SCREEN;
+        }
+        let at = event.at + held;
         terminal.feed(event.text.as_str());
         let frame = draw(&terminal);
         let (shown, since) = (frames.last_mut().context("no frame")?, starts[starts.len() - 1]);
         if frame == *shown {
             continue;
         }
-        if event.at.saturating_sub(since) < FRAME {
+        if at.saturating_sub(since) < FRAME {
             *shown = frame;
         } else {
             frames.push(frame);
-            starts.push(event.at);
+            starts.push(at);
         }
     }
     Ok((starts, frames))
@@ -291,6 +304,14 @@ mod tests {
             svg.contains("values=\"hidden;visible\" keyTimes=\"0;0.20000\""),
             "{svg}"
         );
+    }
+
+    #[test]
+    fn a_full_screen_stays_until_it_can_be_read() {
+        let svg = render(&cast(&[(0, "one"), (10, "\u{1b}[2J\u{1b}[Htwo")])).unwrap();
+        assert!(svg.contains(">one<") && svg.contains(">two<"), "{svg}");
+        // It stands for 4 s, and so does the last frame.
+        assert!(svg.contains("keyTimes=\"0;0.50062\""), "{svg}");
     }
 
     #[test]

@@ -116,7 +116,7 @@ async fn start_plane(
     let started = plane::start(processes, binaries, folder).await?;
     screen.observed(
         "an API server answers: since its process was started",
-        since.elapsed(),
+        Some(since.elapsed()),
     );
     Ok(started)
 }

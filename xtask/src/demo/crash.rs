@@ -68,12 +68,9 @@ pub(crate) async fn play(stage: &mut Stage) -> anyhow::Result<()> {
     );
     let successor = acting(stage, B).await?;
     let text = format!("the token rose from {} to {}", killed_one.token, successor.token);
-    stage
-        .check(
-            self::expected("token rose", text, shell::now()),
-            successor.token > killed_one.token,
-        )
-        .await
+    let rose = successor.token > killed_one.token;
+    stage.check("token rose", &text, &[A, B], rose)?;
+    stage.status().await
 }
 
 fn start(stage: &mut Stage, identity: &str) -> anyhow::Result<Instant> {

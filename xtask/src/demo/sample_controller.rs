@@ -22,6 +22,7 @@ const RECONCILED_BY: &str = "samplecontroller.k8s.io/reconciled-by";
 
 pub(crate) async fn play(stage: &mut Stage) -> anyhow::Result<()> {
     define_foo(stage).await?;
+    stage.watch_leases()?;
     let a = start(stage, A, "1.29")?;
     let expected = Expected {
         label: "first leader",
@@ -40,7 +41,7 @@ pub(crate) async fn play(stage: &mut Stage) -> anyhow::Result<()> {
         concerned: &[A, B, "election-controller"],
     };
     stage.leads(LEASE, B, expected).await?;
-    stage.get_lease(LEASE).await?;
+    stage.show_watched(LEASE, B).await?;
     foo_becomes_a_deployment(stage).await
 }
 
@@ -121,14 +122,8 @@ async fn foo_becomes_a_deployment(stage: &mut Stage) -> anyhow::Result<()> {
         .cloned()
         .unwrap_or_default();
     let a_worked = stage.processes.log(A).contains(&name);
-    let expected = Expected {
-        label: "by B",
-        text: format!("it was made by {B}, while {A} runs and keeps its hands off"),
-        since: shell::now(),
-        within: Duration::from_secs(1),
-        concerned: &[A, B],
-    };
-    stage.check(expected, by == B && !a_worked).await
+    let text = format!("it was made by {B}, while {A} runs and keeps its hands off");
+    stage.check("by B", &text, &[A, B], by == B && !a_worked)
 }
 
 /// Where the Deployment is that the example asks for, and its name.

@@ -3,11 +3,12 @@
 //! What happens in a scenario is in the file of that scenario.
 
 use std::future::Future;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
-use anyhow::{Context, bail};
+use anyhow::{Context, bail, ensure};
 use kube::Client;
+use tokio::process::Command;
 
 use super::cluster::{self, Guest};
 use crate::kubectl::Kubectl;
@@ -19,6 +20,10 @@ use crate::workspace::Binaries;
 
 /// How often progress is shown, and how soon a process that died is noticed.
 const GLANCE: Duration = Duration::from_millis(100);
+/// What kubectl does in the background.
+const WATCH: &str = "kubectl";
+/// How long kubectl may take to show what the API server knows.
+const PATIENCE: Duration = Duration::from_secs(10);
 /// How often a log is read by whom waits for something in it.
 const LOG_GLANCE: Duration = Duration::from_millis(2);
 
@@ -50,8 +55,8 @@ pub(crate) struct Stage {
 pub(crate) struct Observation {
     /// What, in a word or two.
     pub(crate) label: &'static str,
-    /// After which time.
-    pub(crate) took: Duration,
+    /// After which time; `None` when it was only looked at.
+    pub(crate) took: Option<Duration>,
 }
 
 /// What should come true.
@@ -159,8 +164,7 @@ impl Stage {
         match self.patient(&text, since, awaited).await {
             Ok(at) => {
                 let took = at.saturating_duration_since(since);
-                self.screen.observed(&text, took);
-                self.observations.push(Observation { label, took });
+                self.came_true(label, &text, Some(took));
                 Ok(at)
             }
             Err(error) => Err(self.failure(&text, &error, concerned)),
@@ -168,16 +172,92 @@ impl Stage {
     }
 
     /// Says of something that is already known that it is so.
-    pub(crate) async fn check(&mut self, expected: Expected<'_>, holds: bool) -> anyhow::Result<()> {
+    pub(crate) fn check(
+        &mut self,
+        label: &'static str,
+        text: &str,
+        concerned: &[&str],
+        holds: bool,
+    ) -> anyhow::Result<()> {
         if holds {
-            let at = shell::now();
-            return self.observe(expected, async { at }).await.map(drop);
+            self.came_true(label, text, None);
+            return Ok(());
         }
-        Err(self.failure(
-            &expected.text,
-            &anyhow::anyhow!("it is not so"),
-            expected.concerned,
-        ))
+        Err(self.failure(text, &anyhow::anyhow!("it is not so"), concerned))
+    }
+
+    fn came_true(&mut self, label: &'static str, text: &str, took: Option<Duration>) {
+        self.screen.observed(text, took);
+        self.observations.push(Observation { label, took });
+    }
+
+    /// Follows the leases as a person would, in the background; not without kubectl.
+    pub(crate) fn watch_leases(&mut self) -> anyhow::Result<()> {
+        if let Some(flags) = self.kubectl.flags() {
+            let typed = ["get", "lease", "--namespace", &self.namespace, "--watch"];
+            self.screen.command(&format!("kubectl {} &", typed.join(" ")));
+            let args: Vec<_> = typed.into_iter().map(str::to_owned).chain(flags).collect();
+            self.processes.start(WATCH, Path::new("kubectl"), &args)?;
+        }
+        Ok(())
+    }
+
+    /// Shows what kubectl has printed about the leases, once it has shown a holder.
+    pub(crate) async fn show_watched(&mut self, lease: &str, holder: &str) -> anyhow::Result<()> {
+        if !self.kubectl.is_installed() {
+            return self.get_lease(lease).await;
+        }
+        let file = self.processes.log_file(WATCH);
+        let shown = async {
+            loop {
+                let log = std::fs::read_to_string(&file).unwrap_or_default();
+                let is_it = |line: &str| line.split_whitespace().take(2).eq([lease, holder]);
+                if log.ends_with('\n') && log.lines().any(is_it) {
+                    return Ok(log);
+                }
+                shell::sleep(LOG_GLANCE).await;
+            }
+        };
+        let since = shell::now();
+        let within = async {
+            tokio::select! {
+                log = shown => log,
+                () = shell::sleep(PATIENCE) => bail!("it was not shown within {PATIENCE:?}"),
+            }
+        };
+        let text = format!("kubectl shows {holder} as the holder as well");
+        match self.patient(&text, since, within).await {
+            Ok(log) => {
+                self.screen.output(&log);
+                self.check("watched", &text, &[WATCH], true)
+            }
+            Err(error) => Err(self.failure(&text, &error, &[WATCH])),
+        }
+    }
+
+    /// Asks the plugin who leads.
+    pub(crate) async fn status(&mut self) -> anyhow::Result<()> {
+        self.screen
+            .command(&format!("kubectl leases status --namespace {}", self.namespace));
+        let mut command = Command::new(self.binaries.path("kubectl-leases")?);
+        command
+            .args(["status", "--namespace", &self.namespace])
+            .arg("--kubeconfig")
+            .arg(&self.kubeconfig)
+            .kill_on_drop(true);
+        let asked = async {
+            let output = command.output().await.context("cannot run kubectl-leases")?;
+            let said = String::from_utf8_lossy(&output.stderr).into_owned();
+            ensure!(
+                output.status.success(),
+                "kubectl-leases ({}): {said}",
+                output.status
+            );
+            Ok(String::from_utf8_lossy(&output.stdout).into_owned())
+        };
+        let said = self.patient("kubectl leases status", shell::now(), asked).await?;
+        self.screen.output(&said);
+        Ok(())
     }
 
     /// Waits until a candidate leads.

@@ -31,7 +31,10 @@ fn table(played: &[Played]) -> Vec<String> {
         let measured: Vec<_> = scenario
             .observations
             .iter()
-            .map(|observation| format!("{} {}", observation.label, milliseconds(observation.took)))
+            .filter_map(|observation| {
+                let took = milliseconds(observation.took?);
+                Some(format!("{} {took}", observation.label))
+            })
             .collect();
         let indent = NAMES + COUNTS + TIMES + 3;
         for (number, row) in fill(&measured, WIDTH - indent).iter().enumerate() {
@@ -74,7 +77,7 @@ mod tests {
     fn each_scenario_has_its_observations_with_their_times() {
         let observation = |label, millis| Observation {
             label,
-            took: Duration::from_millis(millis),
+            took: Some(Duration::from_millis(millis)),
         };
         let played = Played {
             title: "crash",
