@@ -4,6 +4,7 @@
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
+use anyhow::{Context, bail};
 use k8s_openapi::api::core::v1::Namespace;
 use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::CustomResourceDefinition;
 use kube::api::{DeleteParams, PostParams};
@@ -40,7 +41,6 @@ const DEFINITION: &str = "foos.samplecontroller.k8s.io";
 /// What was put on somebody's cluster, and has to go again.
 #[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct Guest {
-    namespace: bool,
     definition: bool,
 }
 
@@ -63,7 +63,10 @@ pub(crate) async fn raise(
         .clone()
         .unwrap_or_else(|| default_namespace(args).to_owned());
     let guest = match &args.kubeconfig {
-        Some(_) => Some(move_in(&client, &namespace).await?),
+        Some(file) => {
+            let moved = move_in(&client, &namespace).await;
+            Some(moved.with_context(|| format!("cannot use the cluster of {}", file.display()))?)
+        }
         None => None,
     };
     let kubectl = Kubectl::find(!args.no_kubectl, folder, &kubeconfig, root, client.clone()).await?;
@@ -91,7 +94,12 @@ pub(crate) async fn raise(
         lasting: 0,
         observations: Vec::new(),
     };
-    start_elector(&mut stage).await?;
+    if let Err(error) = start_elector(&mut stage).await {
+        return Err(match stage.end().await {
+            Ok(()) => error,
+            Err(left) => left.context(error),
+        });
+    }
     stage.lasting = stage.processes.count();
     Ok(stage)
 }
@@ -143,16 +151,21 @@ async fn start_elector(stage: &mut Stage) -> anyhow::Result<()> {
 async fn move_in(client: &Client, namespace: &str) -> anyhow::Result<Guest> {
     let namespaces: Api<Namespace> = Api::all(client.clone());
     let definitions: Api<CustomResourceDefinition> = Api::all(client.clone());
-    let mut guest = Guest {
-        namespace: false,
+    let guest = Guest {
         definition: definitions.get_opt(DEFINITION).await?.is_none(),
     };
-    if namespaces.get_opt(namespace).await?.is_none() {
-        let mut wanted = Namespace::default();
-        wanted.metadata.name = Some(namespace.to_owned());
-        namespaces.create(&PostParams::default(), &wanted).await?;
-        guest.namespace = true;
+    let there = namespaces.get_opt(namespace).await?;
+    if let Some(there) = there {
+        let state = match there.metadata.deletion_timestamp {
+            Some(_) => "is being deleted: wait until it is gone",
+            // Its leases may be somebody's.
+            None => "exists, and the demo makes one of its own that it removes afterwards: delete it",
+        };
+        bail!("namespace {namespace} {state}, or name another one with --namespace");
     }
+    let mut wanted = Namespace::default();
+    wanted.metadata.name = Some(namespace.to_owned());
+    namespaces.create(&PostParams::default(), &wanted).await?;
     Ok(guest)
 }
 
@@ -166,10 +179,8 @@ pub(crate) async fn move_out(stage: &Stage, guest: Guest) -> anyhow::Result<()> 
             definitions.delete(DEFINITION, &delete).await?;
         }
     }
-    if guest.namespace {
-        let namespaces: Api<Namespace> = Api::all(stage.client.clone());
-        namespaces.delete(&stage.namespace, &delete).await?;
-    }
+    let namespaces: Api<Namespace> = Api::all(stage.client.clone());
+    namespaces.delete(&stage.namespace, &delete).await?;
     Ok(())
 }
 
