@@ -1,6 +1,6 @@
 //! The command line of `election-controller`: flags, what they mean, and what is said about mistakes in them.
 
-use std::io::Write;
+use std::io::{IsTerminal, Write};
 use std::path::PathBuf;
 use std::process::ExitCode;
 use std::sync::Arc;
@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use anyhow::Context;
 use candidate::client;
-use candidate::clock::{BootClock, SharedClock};
+use candidate::clock::{BootClock, Clock, SharedClock};
 use clap::{Parser, ValueEnum};
 use election_controller::{Options, Report, act_once, run, survey};
 use election_core::elector::Rules;
@@ -18,16 +18,19 @@ use tracing_subscriber::EnvFilter;
 
 const HELP: &str = "\
 Examples:
-  election-controller                                elect in all namespaces of the current context
-  election-controller --namespace team-a --namespace team-b
-  election-controller --once --dry-run               show what would be decided for each lease, and why
-  election-controller --once --dry-run -o json       the same for machines
-  election-controller --assume-unheld                first installation: no leader can be left from before
+  election-controller                             elect in all namespaces
+  election-controller --namespace a --namespace b elect in two
+  election-controller --once --dry-run            what would be decided, and why
+  election-controller --once --dry-run -o json    the same for machines
+  election-controller --assume-unheld             first installation: no leader
+                                                  can be left from before
 
-It needs get, list, watch, create and update on leases (coordination.k8s.io), delete to collect dead candidates, and
-create and patch on events (events.k8s.io). RUST_LOG chooses the level of the log, for example RUST_LOG=debug.
+It needs get, list, watch, create and update on leases (coordination.k8s.io),
+delete to collect dead candidates, and create and patch on events
+(events.k8s.io). RUST_LOG chooses the level of the log, for example debug.
 
-Exit code: 0 after SIGTERM, SIGINT or --once, 1 on errors, 2 for wrong flags.";
+Exit code: 0 after SIGTERM or SIGINT, and after a --once that could do all that
+it decided; 1 on errors; 2 for wrong flags.";
 
 /// Gives each leader lease to its best candidate.
 #[derive(Debug, Parser)]
@@ -112,7 +115,7 @@ pub(crate) async fn main() -> ExitCode {
 async fn elect(cli: Cli) -> anyhow::Result<()> {
     // The signals count from the first moment, not from the first connection.
     let shutdown = candidate::termination();
-    let options = cli.options();
+    let options = cli.options().validated()?;
     let config = client::load(cli.kubeconfig.as_deref(), cli.context.as_deref()).await?;
     let server = config.cluster_url.to_string();
     let client =
@@ -124,30 +127,37 @@ async fn elect(cli: Cli) -> anyhow::Result<()> {
         tracing::info!("asked to end: done");
         return Ok(());
     }
-    let report = if cli.dry_run {
-        survey(client, options, clock).await
-    } else {
-        act_once(client, options, clock).await
+    let look = async {
+        match cli.dry_run {
+            true => survey(client, options, clock).await,
+            false => act_once(client, options, clock).await,
+        }
     };
-    print(
-        &report.with_context(|| format!("nothing could be decided with {server}"))?,
-        cli.output,
-    )
+    let report = tokio::select! {
+        report = look => report.with_context(|| format!("nothing could be decided with {server}"))?,
+        () = shutdown => anyhow::bail!("asked to end before everything was looked at"),
+    };
+    print(&report, cli.output)?;
+    anyhow::ensure!(
+        report.is_done(),
+        "not everything that was decided could be done: see the outcomes"
+    );
+    Ok(())
 }
 
 impl Cli {
     fn options(&self) -> Options {
         let knobs = &self.knobs;
-        let instance = std::env::var("POD_NAME").ok().filter(|name| !name.is_empty());
         let timing = ElectorTiming {
             lease_duration: knobs.lease_duration,
             accept_window: knobs.accept_window,
             accept_window_max: knobs.accept_window.saturating_mul(16),
             settle_window: knobs.settle_window,
             back_off: knobs.back_off,
-            back_off_max: knobs.back_off_max.max(knobs.back_off),
+            back_off_max: knobs.back_off_max,
         };
         let defaults = Options::default();
+        let instance = std::env::var("POD_NAME").ok().filter(|name| !name.is_empty());
         Options {
             namespaces: self.namespace.clone(),
             rules: Rules {
@@ -155,9 +165,10 @@ impl Cli {
                 strategy: knobs.strategy,
             },
             assume_unheld: self.assume_unheld,
-            seed: u64::from(std::process::id()),
-            instance: instance.unwrap_or_else(|| defaults.instance.clone()),
-            ..defaults
+            // Not the number of the process, which is the same in every container.
+            seed: BootClock::new().now().as_nanos(),
+            instance: instance.unwrap_or(defaults.instance),
+            ..Options::default()
         }
     }
 }
@@ -174,12 +185,15 @@ fn print(report: &Report, form: Form) -> anyhow::Result<()> {
 }
 
 fn start_log(format: LogFormat) {
-    let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new("info"));
+    // The client's own errors come back to whoever sent the request, who says more about them.
+    let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new("info,kube=off"));
     let log = tracing_subscriber::fmt()
         .with_env_filter(filter)
-        .with_writer(std::io::stderr);
+        .with_ansi(std::io::stderr().is_terminal())
+        .with_writer(std::io::stderr)
+        .with_target(false);
     match format {
-        LogFormat::Text => log.with_target(false).init(),
+        LogFormat::Text => log.init(),
         LogFormat::Json => log.json().init(),
     }
 }
@@ -202,4 +216,30 @@ fn lease_seconds(text: &str) -> Result<LeaseSeconds, String> {
         .ok()
         .filter(|_| duration.subsec_nanos() == 0);
     seconds.and_then(LeaseSeconds::new).ok_or_else(refuse)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use clap::CommandFactory;
+
+    #[test]
+    fn the_command_line_is_consistent() {
+        Cli::command().debug_assert();
+    }
+
+    #[test]
+    fn durations_are_written_as_people_write_them() {
+        assert_eq!(duration("500ms"), Ok(Duration::from_millis(500)));
+        assert_eq!(lease_seconds("2m"), Ok(LeaseSeconds::new(120).expect("positive")));
+        for bad in ["", "3", "-3s", "0s", "1500ms", "soon"] {
+            assert!(lease_seconds(bad).is_err(), "{bad:?} should be refused");
+        }
+    }
+
+    #[test]
+    fn flags_and_the_library_have_the_same_defaults() {
+        let options = Cli::parse_from(["election-controller"]).options();
+        assert_eq!(options.rules, Rules::default());
+    }
 }

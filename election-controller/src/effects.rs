@@ -3,7 +3,7 @@
 //! Requests run beside the loop, at most so many at once; the rest waits in order. What an outcome means is the core's
 //! to say.
 
-use std::collections::{HashMap, VecDeque};
+use std::collections::VecDeque;
 use std::time::Duration;
 
 use candidate::client::{Failure, classify};
@@ -16,8 +16,10 @@ use futures::stream::FuturesUnordered;
 use k8s_openapi::api::coordination::v1::Lease;
 use kube::Api;
 use kube::api::{DeleteParams, PostParams, Preconditions};
+use tokio::sync::watch;
 
-use crate::scopes::{News, key_of};
+use crate::objects::Objects;
+use crate::options::Options;
 
 /// A request of the elector.
 #[derive(Clone, Debug)]
@@ -49,32 +51,25 @@ pub(crate) struct Effects {
     clock: SharedClock,
     within: Duration,
     concurrency: usize,
-    objects: Objects,
+    acting: Option<watch::Receiver<bool>>,
+    /// What updates start from.
+    pub(crate) objects: Objects,
     waiting: VecDeque<(usize, Request)>,
     open: FuturesUnordered<BoxFuture<'static, Answer>>,
 }
 
 impl Effects {
-    pub(crate) fn new(
-        client: kube::Client,
-        clock: SharedClock,
-        within: Duration,
-        concurrency: usize,
-    ) -> Self {
+    pub(crate) fn new(client: kube::Client, clock: SharedClock, options: &Options) -> Self {
         Self {
             client,
             clock,
-            within,
-            concurrency,
+            within: options.request_deadline,
+            concurrency: options.concurrency,
+            acting: options.acting.clone(),
             objects: Objects::default(),
             waiting: VecDeque::new(),
             open: FuturesUnordered::new(),
         }
-    }
-
-    /// Remembers the objects of which the watch tells.
-    pub(crate) fn remember(&mut self, scope: usize, news: News) {
-        self.objects.take(scope, news);
     }
 
     /// Begins a request, or queues it.
@@ -114,15 +109,26 @@ impl Effects {
         }
     }
 
+    /// Whether this elector acts at this very moment; not when whoever knew is gone.
+    fn may_write(&self) -> bool {
+        let acting = self.acting.as_ref();
+        acting.is_none_or(|acting| acting.has_changed().is_ok() && *acting.borrow())
+    }
+
     fn begin(&self, scope: usize, request: Request) -> BoxFuture<'static, Answer> {
         let (client, clock, within) = (self.client.clone(), self.clock.clone(), self.within);
         let base = match &request {
-            Request::Write(write, _) => self.objects.base(write),
+            Request::Write(write, _) => self.objects.base(write).cloned(),
             _ => None,
         };
+        let may_write = self.may_write();
         Box::pin(async move {
             let deadline = clock.sleep_until(clock.now() + within);
             let result = tokio::select! {
+                biased;
+                () = std::future::ready(()), if !may_write => {
+                    Err(Failure::Unknown("not sent: this elector stands by".to_owned()))
+                }
                 result = carry_out(client, &request, base) => result,
                 () = deadline => Err(Failure::Unknown(format!("no answer within {within:?}"))),
             };
@@ -164,11 +170,20 @@ impl Request {
         }
     }
 
-    /// What it is called in logs.
+    /// What it is called in logs, as the protocol names it.
     pub(crate) const fn verb(&self) -> &'static str {
         match self {
             Self::Create(..) => "create",
             Self::Write(write, _) => write.kind.as_str(),
+            Self::Delete(..) => "delete",
+        }
+    }
+
+    /// The permission that it needs.
+    pub(crate) const fn permission(&self) -> &'static str {
+        match self {
+            Self::Create(..) => "create",
+            Self::Write(..) => "update",
             Self::Delete(..) => "delete",
         }
     }
@@ -210,58 +225,4 @@ async fn carry_out(
                 .map_err(|error| classify(&error))
         }
     }
-}
-
-/// The newest version of each leader lease, as an object: an update carries over what the core does not know.
-#[derive(Debug, Default)]
-struct Objects {
-    newest: HashMap<LeaseKey, (usize, Lease)>,
-}
-
-impl Objects {
-    fn take(&mut self, scope: usize, news: News) {
-        match news {
-            News::Listed(leases) => {
-                self.newest.retain(|_, (of, _)| *of != scope);
-                for lease in leases {
-                    self.put(scope, lease);
-                }
-            }
-            News::Applied(lease) => self.put(scope, lease),
-            News::Deleted(lease) => {
-                if let Some(key) = key_of(&lease)
-                    && self
-                        .newest
-                        .get(&key)
-                        .is_some_and(|(_, known)| revision(known) < revision(&lease))
-                {
-                    self.newest.remove(&key);
-                }
-            }
-            News::Nothing => {}
-        }
-    }
-
-    fn put(&mut self, scope: usize, lease: Lease) {
-        let Some(key) = key_of(&lease) else { return };
-        if !election_core::may_be_leader_lease(&key) {
-            return;
-        }
-        let newer = self
-            .newest
-            .get(&key)
-            .is_none_or(|(_, known)| revision(known) < revision(&lease));
-        if newer {
-            self.newest.insert(key, (scope, lease));
-        }
-    }
-
-    fn base(&self, write: &LeaseWrite) -> Option<Lease> {
-        let (_, lease) = self.newest.get(&write.key)?;
-        (revision(lease).as_ref() == Some(&write.base)).then(|| lease.clone())
-    }
-}
-
-fn revision(lease: &Lease) -> Option<Revision> {
-    lease.metadata.resource_version.as_deref().map(Revision::new)
 }

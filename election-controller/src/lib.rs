@@ -8,6 +8,7 @@
 //! | `run` | the loop: wait for one event, give it to the core, carry out what follows |
 //! | `scopes` | one watch and one core for each namespace that is watched |
 //! | `effects` | every request that changes a lease |
+//! | `objects` | the leases that an update starts from |
 //! | `notes` | Kubernetes Events, off the path of decisions |
 //! | `once`, `report` | one look, and what it found |
 //!
@@ -26,6 +27,7 @@
 
 mod effects;
 mod notes;
+mod objects;
 mod once;
 mod options;
 mod report;

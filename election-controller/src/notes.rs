@@ -3,19 +3,25 @@
 //! They are published beside the loop, one after the other, and dropped when there are too many: no decision ever waits
 //! for one.
 
+use std::collections::HashMap;
 use std::time::Duration;
 
+use candidate::client::classify;
 use candidate::clock::SharedClock;
 use election_core::elector::Reason;
-use election_core::{Identity, LeaseKey, LeaseWrite, Refusal, Uid, WriteKind};
+use election_core::{Identity, LeaseKey, LeaseWrite, Mono, Refusal, Uid, WriteKind};
 use k8s_openapi::api::core::v1::ObjectReference;
 use kube::runtime::events::{Event, EventType, Recorder, Reporter};
 use tokio::sync::mpsc;
 
+use crate::effects::Request;
+use crate::options::Options;
+
 /// Takes notes; never waits.
-#[derive(Clone)]
 pub(crate) struct Notes {
     queue: mpsc::Sender<Note>,
+    /// What was last said about the leases that cannot be written, and when.
+    failing: HashMap<LeaseKey, (String, Mono)>,
 }
 
 /// An Event to publish.
@@ -33,41 +39,39 @@ pub(crate) struct Publisher {
 }
 
 /// A pair of the two ends.
-pub(crate) fn channel(
-    client: kube::Client,
-    instance: &str,
-    clock: SharedClock,
-    within: Duration,
-) -> (Notes, Publisher) {
+pub(crate) fn channel(client: kube::Client, options: &Options, clock: SharedClock) -> (Notes, Publisher) {
     let (sender, queue) = mpsc::channel(CAPACITY);
     let reporter = Reporter {
         controller: CONTROLLER.to_owned(),
-        instance: Some(instance.to_owned()),
+        instance: Some(options.instance.clone()),
     };
-    (
-        Notes { queue: sender },
-        Publisher {
-            queue,
-            recorder: Recorder::new(client, reporter),
-            clock,
-            within,
-        },
-    )
+    let notes = Notes {
+        queue: sender,
+        failing: HashMap::new(),
+    };
+    let publisher = Publisher {
+        queue,
+        recorder: Recorder::new(client, reporter),
+        clock,
+        within: options.request_deadline,
+    };
+    (notes, publisher)
 }
 
 impl Notes {
     /// A grant, or a change of the nomination, that the server has taken.
-    pub(crate) fn wrote(&self, write: &LeaseWrite, reason: &Reason) {
-        let (did, whom) = match (write.kind, &write.record.preferred_holder) {
-            (WriteKind::Nominate, None) => ("NominationCleared", None),
-            (WriteKind::Nominate, nominee) => ("Nominated", nominee.as_ref()),
-            _ => ("Offered", write.record.holder.as_ref()),
+    pub(crate) fn wrote(&mut self, write: &LeaseWrite, reason: &Reason) {
+        self.failing.remove(&write.key);
+        let (did, whom) = match write.kind {
+            WriteKind::Nominate => ("Nominated", &write.record.preferred_holder),
+            _ => ("Offered", &write.record.holder),
         };
-        let text = match whom {
-            Some(whom) => format!("{did} to {whom}: {reason}").replace("Nominated to", "Nominated"),
-            None => format!("Nomination cleared: {reason}"),
+        let (did, text) = match whom {
+            Some(whom) if did == "Offered" => (did, format!("Offered to {whom}: {reason}")),
+            Some(whom) => (did, format!("Nominated {whom}: {reason}")),
+            None => ("NominationCleared", format!("Nomination cleared: {reason}")),
         };
-        let secondary = whom.map(|whom| candidate(&write.key, whom));
+        let secondary = whom.as_ref().map(|whom| candidate(&write.key, whom));
         self.put(Note {
             regarding: lease(&write.key, Some(&write.uid)),
             event: Event {
@@ -77,12 +81,28 @@ impl Notes {
         });
     }
 
-    /// A request that the server refuses, and will refuse again.
-    pub(crate) fn failed(&self, key: &LeaseKey, uid: Option<&Uid>, verb: &str, why: &str) {
-        let text = format!("The elector could not {verb} this lease: {why}");
+    /// A lease that the server has created: its first grant tells of it.
+    pub(crate) fn created(&mut self, key: &LeaseKey) {
+        self.failing.remove(key);
+    }
+
+    /// A request that the server refuses, and will refuse again: told once in a while, not with each attempt.
+    pub(crate) fn failed(&mut self, now: Mono, request: &Request, why: &str) {
+        let (key, verb) = (request.key(), request.verb());
+        let text = format!("The elector may not {verb} this lease: {why}");
+        let told = self.failing.get(key);
+        if told.is_some_and(|(told, at)| *told == text && now < *at + TOLD_AGAIN) {
+            return;
+        }
+        self.failing.insert(key.clone(), (text.clone(), now));
+        let uid = match request {
+            Request::Create(..) => None,
+            Request::Write(write, _) => Some(&write.uid),
+            Request::Delete(_, uid, _) => Some(uid),
+        };
         self.put(Note {
             regarding: lease(key, uid),
-            event: event(EventType::Warning, "ElectionFailed", "Write", text),
+            event: event(EventType::Warning, "ElectionFailed", request.permission(), text),
         });
     }
 
@@ -92,6 +112,18 @@ impl Notes {
         self.put(Note {
             regarding: lease(key, Some(uid)),
             event: event(EventType::Warning, refusal.code(), "Refused", text),
+        });
+    }
+
+    /// A leader lease that a candidate cannot lead, for the same reason.
+    pub(crate) fn passed_over(&self, key: &LeaseKey, uid: &Uid, whom: &Identity, why: &str) {
+        let text = format!("Candidate {whom} is refused: {why}");
+        self.put(Note {
+            regarding: lease(key, Some(uid)),
+            event: Event {
+                secondary: Some(candidate(key, whom)),
+                ..event(EventType::Warning, "CandidateRefused", "Refused", text)
+            },
         });
     }
 
@@ -109,8 +141,14 @@ impl Publisher {
         while let Some(note) = self.queue.recv().await {
             let deadline = self.clock.sleep_until(self.clock.now() + self.within);
             let failure = tokio::select! {
-                result = self.recorder.publish(&note.event, &note.regarding) => result.err().map(|error| error.to_string()),
-                () = deadline => Some("no answer in time".to_owned()),
+                result = self.recorder.publish(&note.event, &note.regarding) => {
+                    result.err().map(|error| classify(&error).to_string())
+                }
+                () = deadline => {
+                    // A server that does not answer gets no queue to answer later.
+                    while self.queue.try_recv().is_ok() {}
+                    Some(format!("no answer within {:?}", self.within))
+                }
             };
             // One line for each spell of failures: Events are a courtesy.
             if let Some(why) = &failure
@@ -118,7 +156,7 @@ impl Publisher {
             {
                 tracing::warn!(
                     why,
-                    "Events cannot be published: is `create` on events in events.k8s.io allowed?"
+                    "Events cannot be published: the elector needs `create` and `patch` on events in events.k8s.io"
                 );
             }
             failed_before = failure.is_some();
@@ -160,6 +198,9 @@ fn candidate(key: &LeaseKey, identity: &Identity) -> ObjectReference {
 
 /// How many notes may wait. A spell of trouble that makes more than this says the same thing over and over.
 const CAPACITY: usize = 256;
+
+/// After how long a refusal that goes on is told again: Events are kept for an hour.
+const TOLD_AGAIN: Duration = Duration::from_secs(30 * 60);
 
 /// An API server refuses a longer note.
 const NOTE_LIMIT: usize = 1000;

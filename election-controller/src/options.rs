@@ -9,7 +9,7 @@ use tokio::sync::watch;
 /// How an elector behaves.
 #[derive(Clone, Debug)]
 pub struct Options {
-    /// The namespaces to watch; empty for all, which needs permissions in all.
+    /// The namespaces to elect in; empty for all, which needs permissions in all.
     pub namespaces: Vec<String>,
     /// What it goes by.
     pub rules: Rules,
@@ -26,7 +26,8 @@ pub struct Options {
     pub silence: Duration,
     /// Where the jitter of reconnects comes from.
     pub seed: u64,
-    /// Whether this elector may write now; `None` when it always may. One that may not observes all the same.
+    /// Whether this elector may write now; `None` when it always may. One that may not observes all the same, and so
+    /// does one whose sender is gone.
     pub acting: Option<watch::Receiver<bool>>,
 }
 
@@ -70,7 +71,7 @@ impl Options {
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
     /// Two knobs of time contradict each other.
-    #[error("the elector's timing is contradictory: {0}")]
+    #[error(transparent)]
     Timing(#[from] TimingError),
     /// Without a request nothing can be done.
     #[error("the number of concurrent requests must not be zero")]

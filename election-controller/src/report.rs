@@ -2,9 +2,11 @@
 
 use std::fmt;
 
-use election_core::elector::{Explanation, RankedCandidate};
+use election_core::elector::{Explanation, Outcome, RankedCandidate};
 use election_core::{LeaseKey, Refusal};
 use serde::Serialize;
+
+use crate::effects::Request;
 
 /// What one look found.
 #[derive(Clone, Debug, Default, Serialize)]
@@ -40,7 +42,9 @@ pub struct LeaseReport {
     /// The candidates, the best first.
     pub candidates: Vec<CandidateReport>,
     #[serde(skip)]
-    pub(crate) text: String,
+    text: String,
+    #[serde(skip)]
+    failed: bool,
 }
 
 /// One candidate.
@@ -72,6 +76,23 @@ pub struct RefusalReport {
     pub message: String,
 }
 
+impl Report {
+    /// Whether nothing failed: each request that was made is done, or was overtaken by a change of its lease.
+    #[must_use]
+    pub fn is_done(&self) -> bool {
+        !self.leases.iter().any(|lease| lease.failed)
+    }
+
+    /// Notes what became of a request.
+    pub(crate) fn note(&mut self, request: &Request, outcome: &Outcome) {
+        let key = request.key().to_string();
+        if let Some(lease) = self.leases.iter_mut().find(|lease| lease.lease == key) {
+            lease.failed = matches!(outcome, Outcome::Refused(_) | Outcome::Unknown(_));
+            lease.outcome = Some(in_words(request.verb(), outcome));
+        }
+    }
+}
+
 impl LeaseReport {
     pub(crate) fn new(explanation: &Explanation) -> Self {
         let step = &explanation.step;
@@ -86,6 +107,7 @@ impl LeaseReport {
             strategy: step.strategy.strategy().to_string(),
             candidates: explanation.candidates.iter().map(CandidateReport::new).collect(),
             text: explanation.to_string(),
+            failed: false,
         }
     }
 }
@@ -142,5 +164,14 @@ impl fmt::Display for Report {
             )?;
         }
         Ok(())
+    }
+}
+
+fn in_words(verb: &str, outcome: &Outcome) -> String {
+    match outcome {
+        Outcome::Done(_) => format!("{verb}: done"),
+        Outcome::Conflict => format!("{verb}: not done, the lease has changed meanwhile"),
+        Outcome::Refused(why) => format!("{verb}: refused: {why}"),
+        Outcome::Unknown(why) => format!("{verb}: may have been done or not: {why}"),
     }
 }

@@ -2,13 +2,18 @@
 //!
 //! Nothing is decided here, and nothing here waits for a request: requests run beside the loop and come back as events.
 
+use std::time::Duration;
+
 use candidate::clock::SharedClock;
 use candidate::watch::WatchEvent;
 use election_core::elector::{Event, Outcome, Output, Step};
-use election_core::{LeaseKey, Mono, Refusal, Uid};
+use election_core::{LeaseKey, Mono, Refusal, Uid, wire};
+use futures::future::OptionFuture;
+use tokio::sync::watch;
 
 use crate::effects::{Answer, Effects, Request};
 use crate::notes::{self, Notes};
+use crate::objects::Objects;
 use crate::options::{Error, Options};
 use crate::scopes::Scopes;
 
@@ -18,7 +23,7 @@ use crate::scopes::Scopes;
     reason = "one exists at a time, and it is matched at once"
 )]
 enum Wake {
-    Watch(usize, Option<WatchEvent>),
+    Watch(usize, WatchEvent),
     Answer(Answer),
     Acting(bool),
     Shutdown,
@@ -36,45 +41,44 @@ pub async fn run(
     shutdown: impl Future<Output = ()> + Send,
 ) -> Result<(), Error> {
     let options = options.validated()?;
-    let (notes, publisher) = notes::channel(
-        client.clone(),
-        &options.instance,
-        clock.clone(),
-        options.request_deadline,
-    );
+    let (notes, publisher) = notes::channel(client.clone(), &options, clock.clone());
     let elector = Loop {
         scopes: Scopes::new(&client, &options, &clock),
-        effects: Effects::new(
-            client,
-            clock.clone(),
-            options.request_deadline,
-            options.concurrency,
-        ),
+        effects: Effects::new(client, clock.clone(), &options),
         notes,
-        clock,
+        clock: clock.clone(),
         acting: options.acting,
     };
-    tokio::pin!(shutdown);
     let publishing = publisher.run();
-    tokio::pin!(publishing);
+    tokio::pin!(shutdown, publishing);
     tokio::select! {
-        () = elector.run(shutdown) => Ok(()),
-        () = &mut publishing => Ok(()),
+        () = elector.run(shutdown) => {}
+        () = &mut publishing => {}
     }
+    // The elector has dropped its notes, so publishing ends with the last of them.
+    let patience = clock.sleep_until(clock.now() + LAST_EVENTS);
+    tokio::select! {
+        () = publishing => {}
+        () = patience => {}
+    }
+    Ok(())
 }
+
+/// How long the end waits for Events that are not published yet. Nobody should wait longer for a courtesy.
+const LAST_EVENTS: Duration = Duration::from_millis(500);
 
 struct Loop {
     scopes: Scopes,
     effects: Effects,
     notes: Notes,
     clock: SharedClock,
-    acting: Option<tokio::sync::watch::Receiver<bool>>,
+    acting: Option<watch::Receiver<bool>>,
 }
 
 impl Loop {
     async fn run(mut self, mut shutdown: impl Future<Output = ()> + Unpin) {
-        if let Some(acting) = &self.acting {
-            let acting = *acting.borrow();
+        if let Some(acting) = &mut self.acting {
+            let acting = *acting.borrow_and_update();
             self.set_acting(acting);
         }
         loop {
@@ -88,48 +92,45 @@ impl Loop {
 
     async fn wait(&mut self, shutdown: &mut (impl Future<Output = ()> + Unpin)) -> Wake {
         let timer = self.scopes.deadline().map(|at| self.clock.sleep_until(at));
-        let timer = async {
-            match timer {
-                Some(timer) => timer.await,
-                None => std::future::pending().await,
-            }
-        };
-        let acting = &mut self.acting;
-        let acting = async {
-            match acting {
-                Some(receiver) => match receiver.changed().await {
-                    Ok(()) => *receiver.borrow(),
-                    // Whoever knew is gone: it is safer not to write.
-                    Err(_) => std::future::pending().await,
-                },
-                None => std::future::pending().await,
-            }
-        };
+        let timer = OptionFuture::from(timer);
         tokio::select! {
             biased;
             () = shutdown => Wake::Shutdown,
-            acting = acting => Wake::Acting(acting),
+            acting = may_act(&mut self.acting) => Wake::Acting(acting),
             answer = self.effects.next() => Wake::Answer(answer),
             (scope, event) = self.scopes.next() => Wake::Watch(scope, event),
-            () = timer => Wake::Timer,
+            Some(()) = timer => Wake::Timer,
         }
     }
 
     fn take(&mut self, wake: Wake) {
         let now = self.clock.now();
         match wake {
-            Wake::Watch(index, Some(event)) => {
-                if let Some(scope) = self.scopes.get_mut(index) {
-                    let news = scope.take(now, event);
-                    self.effects.remember(index, news);
-                }
-            }
+            Wake::Watch(index, event) => self.watched(now, index, event),
             Wake::Answer(answer) => self.answered(now, answer),
             Wake::Acting(acting) => self.set_acting(acting),
-            Wake::Watch(_, None) | Wake::Timer | Wake::Shutdown => {}
+            Wake::Timer | Wake::Shutdown => {}
         }
         for (_, scope) in self.scopes.iter_mut() {
             scope.check_silence(now);
+        }
+    }
+
+    fn watched(&mut self, now: Mono, index: usize, event: WatchEvent) {
+        let Some(scope) = self.scopes.get_mut(index) else {
+            return;
+        };
+        let news = scope.take(now, event);
+        // A leader lease that did not exist before has no Events yet about whom it cannot go to.
+        if let Some(lease) = self.effects.objects.take(index, news)
+            && let Some(explanation) = scope.elector.explain(now, &lease)
+        {
+            let uid = self.effects.objects.uid(&lease);
+            for candidate in explanation.candidates {
+                if let (Some(uid), Some(why)) = (&uid, candidate.refusal) {
+                    self.notes.passed_over(&lease, uid, &candidate.identity, &why);
+                }
+            }
         }
     }
 
@@ -152,7 +153,7 @@ impl Loop {
             outcome,
             ..
         } = answer;
-        report(&self.notes, &request, &outcome);
+        report(&mut self.notes, now, &request, &outcome);
         let key = request.key().clone();
         let event = match request {
             Request::Delete(..) => Event::Collected { key, outcome },
@@ -170,7 +171,9 @@ impl Loop {
             while let Some(output) = scope.elector.poll(now) {
                 match output {
                     Output::Decided(step) => log_step(&step),
-                    Output::Refused { key, uid, refusal } => refused(&self.notes, &key, &uid, &refusal),
+                    Output::Refused { key, uid, refusal } => {
+                        refused(&self.notes, &self.effects.objects, (&key, &uid), &refusal);
+                    }
                     Output::Relist => scope.relist(now, "what is known may be old"),
                     output => {
                         if let Some(request) = Request::of(output) {
@@ -183,38 +186,74 @@ impl Loop {
     }
 }
 
+/// Resolves with whether this elector may write, when that has changed.
+async fn may_act(acting: &mut Option<watch::Receiver<bool>>) -> bool {
+    let Some(receiver) = acting else {
+        return std::future::pending().await;
+    };
+    if receiver.changed().await.is_ok() {
+        return *receiver.borrow_and_update();
+    }
+    // Whoever knew is gone: it is safer not to write, now and from now on.
+    *acting = None;
+    false
+}
+
 /// Says what became of a request, in the log and as an Event.
-pub(crate) fn report(notes: &Notes, request: &Request, outcome: &Outcome) {
+pub(crate) fn report(notes: &mut Notes, now: Mono, request: &Request, outcome: &Outcome) {
     let (lease, verb) = (request.key(), request.verb());
     match (outcome, request) {
         (Outcome::Done(_), Request::Write(write, reason)) => {
             notes.wrote(write, reason);
-            tracing::info!(%lease, verb, reason = reason.code(), "done: {reason}");
+            tracing::info!(%lease, decision = verb, reason = reason.code(), "done: {reason}");
         }
         (Outcome::Done(_), Request::Create(_, reason)) => {
-            tracing::info!(%lease, verb, reason = reason.code(), "done: {reason}");
+            notes.created(lease);
+            tracing::info!(%lease, decision = verb, reason = reason.code(), "done: {reason}");
         }
         (Outcome::Done(_), Request::Delete(..)) => {
-            tracing::info!(%lease, verb, "done: this candidate has been silent for ten lease durations");
+            tracing::info!(
+                %lease,
+                decision = verb,
+                reason = "DeadCandidate",
+                "done: this candidate has been silent for ten of its lease durations"
+            );
         }
-        (Outcome::Conflict, _) => tracing::debug!(%lease, verb, "the lease has changed meanwhile"),
+        (Outcome::Conflict, _) => {
+            tracing::debug!(%lease, decision = verb, "not done: the lease has changed meanwhile");
+        }
         (Outcome::Refused(why), _) => {
-            let uid = match request {
-                Request::Write(write, _) => Some(&write.uid),
-                _ => None,
-            };
-            notes.failed(lease, uid, verb, why);
-            tracing::error!(%lease, verb, why, "the API server refuses: is the elector allowed to {verb} leases here?");
+            let permission = request.permission();
+            tracing::error!(
+                %lease,
+                decision = verb,
+                why,
+                "refused by the API server: the elector needs the permission to {permission} leases here"
+            );
+            notes.failed(now, request, why);
         }
         (Outcome::Unknown(why), _) => {
-            tracing::warn!(%lease, verb, why, "the outcome is not known: trying again")
+            tracing::warn!(%lease, decision = verb, why, "it may have been done or not");
         }
     }
 }
 
-fn refused(notes: &Notes, key: &LeaseKey, uid: &Uid, refusal: &Refusal) {
+/// Says that a candidate, or an item of its offer, is refused: on its identity lease, and on those that it cannot lead.
+fn refused(notes: &Notes, objects: &Objects, (key, uid): (&LeaseKey, &Uid), refusal: &Refusal) {
     tracing::warn!(candidate = %key, reason = refusal.code(), "refused: {refusal}");
     notes.refused(key, uid, refusal);
+    let concerns_all_items = matches!(
+        refusal,
+        Refusal::NameIsNotHolder { .. } | Refusal::VersionMissing { .. } | Refusal::VersionUnreadable { .. }
+    );
+    let identity = objects.get(key).and_then(wire::read_identity);
+    for identity in identity.iter().filter(|_| concerns_all_items) {
+        for lease in &identity.leads {
+            if let Some(uid) = objects.uid(lease) {
+                notes.passed_over(lease, &uid, &identity.identity(), &refusal.to_string());
+            }
+        }
+    }
 }
 
 /// A decision that needs no request is told at the level of detail, because there is one for every lease of the cluster.

@@ -3,6 +3,7 @@
 //! A candidate stands only for leases of its own namespace, so namespaces have nothing to do with each other: each is
 //! judged as soon as its own list is there, and one that may not be read disturbs no other.
 
+use std::collections::BTreeSet;
 use std::future::poll_fn;
 use std::task::Poll;
 use std::time::Duration;
@@ -10,7 +11,7 @@ use std::time::Duration;
 use candidate::clock::SharedClock;
 use candidate::watch::{LeaseWatch, WatchEvent, WatchScope, WatchSettings, leases};
 use election_core::elector::{Elector, Event};
-use election_core::{LeaseKey, Mono, wire};
+use election_core::{Mono, wire};
 use futures::StreamExt;
 use k8s_openapi::api::coordination::v1::Lease;
 
@@ -35,28 +36,33 @@ pub(crate) struct Scopes {
 
 impl Scopes {
     pub(crate) fn new(client: &kube::Client, options: &Options, clock: &SharedClock) -> Self {
-        let scope = |scope: WatchScope, name: String| Scope {
-            elector: elector(options),
-            watch: leases(
-                client.clone(),
-                scope,
-                WatchSettings {
+        // Named twice, a namespace would have two electors that are in each other's way.
+        let namespaces: BTreeSet<&String> = options.namespaces.iter().collect();
+        let mut wanted = vec![(WatchScope::all(), "all namespaces".to_owned())];
+        if !namespaces.is_empty() {
+            wanted = namespaces
+                .iter()
+                .map(|name| (WatchScope::namespace(name), format!("namespace {name}")))
+                .collect();
+        }
+        // Each watch has jitter of its own, so that they do not come back in step.
+        let scopes = wanted
+            .into_iter()
+            .enumerate()
+            .map(|(index, (watched, name))| {
+                let settings = WatchSettings {
                     request_deadline: options.request_deadline,
-                    ..WatchSettings::new(clock.clone(), options.seed)
-                },
-            ),
-            name,
-            heard_at: clock.now(),
-            silence: options.silence,
-        };
-        let scopes = if options.namespaces.is_empty() {
-            vec![scope(WatchScope::all(), "all namespaces".to_owned())]
-        } else {
-            let namespaces = options.namespaces.iter();
-            namespaces
-                .map(|name| scope(WatchScope::namespace(name), format!("namespace {name}")))
-                .collect()
-        };
+                    ..WatchSettings::new(clock.clone(), options.seed.wrapping_add(index as u64))
+                };
+                Scope {
+                    elector: elector(options),
+                    watch: leases(client.clone(), watched, settings),
+                    name,
+                    heard_at: clock.now(),
+                    silence: options.silence,
+                }
+            })
+            .collect();
         Self { scopes, turn: 0 }
     }
 
@@ -70,16 +76,17 @@ impl Scopes {
 
     /// When something is to be done if nothing happens before.
     pub(crate) fn deadline(&self) -> Option<Mono> {
-        self.scopes.iter().map(Scope::deadline).min()
+        self.scopes.iter().filter_map(Scope::deadline).min()
     }
 
     /// The next event of any watch, with the number of its scope.
-    pub(crate) async fn next(&mut self) -> (usize, Option<WatchEvent>) {
+    pub(crate) async fn next(&mut self) -> (usize, WatchEvent) {
         let Self { scopes, turn } = self;
         let count = scopes.len();
         poll_fn(move |context| {
             for index in (0..count).map(|offset| (*turn + offset) % count) {
-                if let Poll::Ready(event) = scopes[index].watch.poll_next_unpin(context) {
+                // A watch never ends.
+                if let Poll::Ready(Some(event)) = scopes[index].watch.poll_next_unpin(context) {
                     *turn = index + 1;
                     return Poll::Ready((index, event));
                 }
@@ -91,7 +98,7 @@ impl Scopes {
 }
 
 /// A core with these options.
-pub(crate) fn elector(options: &Options) -> Elector {
+fn elector(options: &Options) -> Elector {
     let elector = Elector::new(options.rules);
     if options.assume_unheld {
         elector.assuming_unheld()
@@ -115,9 +122,7 @@ pub(crate) enum News {
 impl Scope {
     /// Feeds the core with what the watch says.
     pub(crate) fn take(&mut self, now: Mono, event: WatchEvent) -> News {
-        if !matches!(event, WatchEvent::Lost(_)) {
-            self.heard_at = now;
-        }
+        self.heard_at = now;
         match event {
             WatchEvent::Listed { leases, revision } => {
                 tracing::info!(scope = self.name, leases = leases.len(), %revision, "listed");
@@ -147,9 +152,8 @@ impl Scope {
                 tracing::warn!(
                     scope = self.name,
                     why,
-                    "the watch is lost: nothing is decided until it is back"
+                    "leases cannot be watched: trying again, and deciding nothing until they can"
                 );
-                self.heard_at = now;
                 self.elector.handle(now, Event::Lost);
                 News::Nothing
             }
@@ -180,16 +184,9 @@ impl Scope {
         }
     }
 
-    fn deadline(&self) -> Mono {
-        let silent_at = self.heard_at + self.silence;
-        self.elector.deadline().map_or(silent_at, |at| at.min(silent_at))
+    /// A watch that is lost needs no waking: it comes back by itself.
+    fn deadline(&self) -> Option<Mono> {
+        let silent_at = self.elector.is_synced().then(|| self.heard_at + self.silence);
+        [silent_at, self.elector.deadline()].into_iter().flatten().min()
     }
-}
-
-/// The namespace and name of a Lease.
-pub(crate) fn key_of(lease: &Lease) -> Option<LeaseKey> {
-    Some(LeaseKey::new(
-        lease.metadata.namespace.as_deref()?,
-        lease.metadata.name.as_deref()?,
-    ))
 }

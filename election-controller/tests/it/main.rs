@@ -1,8 +1,16 @@
-//! The elector against a whole API server in this process, under paused time.
+//! The elector against a whole API server in this process, under paused time; and its program as a process.
 #![expect(clippy::unwrap_used, reason = "what fails in a test is meant to")]
 
 mod elections;
+mod events;
+mod faults;
 mod once;
+#[cfg(all(feature = "cli", unix))]
+mod process;
+mod refusals;
+mod road;
 mod schedules;
+mod scopes;
+mod terms;
 mod weather;
 mod world;

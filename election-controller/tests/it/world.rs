@@ -5,8 +5,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use candidate::clock::{SharedClock, TokioClock};
+use candidate::{Candidate, Overrun};
 use election_controller::{Options, run};
-use election_core::{Wall, wire};
+use election_core::{LeaseKey, Wall, wire};
 use k8s_openapi::api::coordination::v1::{Lease, LeaseSpec};
 use k8s_openapi::api::events::v1::Event;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::{MicroTime, ObjectMeta};
@@ -44,12 +45,49 @@ impl World {
 
     /// Starts an elector that runs until the handle is aborted.
     pub(crate) fn elector(&self, options: Options) -> JoinHandle<()> {
-        let name = options.instance.clone();
-        let (client, clock) = (self.plane.client_as(&name), self.clock.clone());
+        let client = self.plane.client_as(&options.instance);
+        self.elector_with(client, options)
+    }
+
+    /// Starts an elector that has this way to the server.
+    pub(crate) fn elector_with(&self, client: Client, options: Options) -> JoinHandle<()> {
+        let clock = self.clock.clone();
         start(async move {
             run(client, options, clock, std::future::pending())
                 .await
                 .expect("valid options")
+        })
+    }
+
+    /// Starts an elector, and lets the time pass in which a leader from before could act.
+    pub(crate) async fn warm_elector(&self) -> JoinHandle<()> {
+        let elector = self.elector(options());
+        pass(Duration::from_secs(20)).await;
+        elector
+    }
+
+    /// Starts a candidate that leads whenever it can.
+    pub(crate) fn candidate(&self, identity: &'static str, version: &str) -> JoinHandle<()> {
+        let builder = Candidate::builder(self.plane.client_as(identity), LeaseKey::new(NAMESPACE, DEMO))
+            .identity(identity)
+            .binary_version(version.parse().expect("a version"))
+            .overrun(Overrun::Report)
+            .clock(self.clock.clone())
+            .shutdown_on(std::future::pending());
+        start(async move {
+            let mut candidate = builder.join().await.expect("the server accepts everybody");
+            while let Ok(Some(leadership)) = candidate.lead().await {
+                leadership.run(std::future::pending::<()>()).await;
+            }
+        })
+    }
+
+    /// How many requests the first elector has made that may have changed a lease.
+    pub(crate) fn lease_writes(&self) -> u64 {
+        self.plane.requests().count(|key| {
+            key.client == "elector-a"
+                && key.resource == "leases"
+                && !matches!(key.verb.as_str(), "get" | "list" | "watch")
         })
     }
 
@@ -119,6 +157,26 @@ impl World {
         events.list(&ListParams::default()).await.expect("listed").items
     }
 
+    /// The notes of all Events about a lease, each with its reason.
+    pub(crate) async fn notes_about(&self, name: &str) -> Vec<String> {
+        let events = self.events().await.into_iter();
+        let about = events.filter(|event| {
+            let regarding = event.regarding.as_ref();
+            regarding.is_some_and(|lease| lease.name.as_deref() == Some(name))
+        });
+        about
+            .map(|event| {
+                let reason = event.reason.unwrap_or_default();
+                format!("{reason}: {}", event.note.unwrap_or_default())
+            })
+            .collect()
+    }
+
+    /// Who the lease names as holder, if it exists.
+    pub(crate) async fn holder(&self, name: &str) -> Option<String> {
+        holder_of(&self.get(name).await?)
+    }
+
     /// Waits until the lease names this holder; how long that took.
     pub(crate) async fn until_holder(&self, name: &str, holder: &str) -> Duration {
         let began = self.clock.now();
@@ -167,7 +225,8 @@ pub(crate) fn process(name: &str, version: &str) -> Lease {
 }
 
 /// A leader lease that somebody holds.
-pub(crate) fn held_by(holder: &str, incarnation: Option<&str>, stamp: MicroTime) -> Lease {
+pub(crate) fn held_by(holder: &str, incarnation: Option<&str>) -> Lease {
+    let stamp = MicroTime(Timestamp::from_microsecond(NOON.as_micros()).expect("in range"));
     let notes: Vec<_> = incarnation
         .map(|value| (wire::INCARNATION, value))
         .into_iter()
@@ -188,6 +247,15 @@ pub(crate) fn held_by(holder: &str, incarnation: Option<&str>, stamp: MicroTime)
             ..LeaseSpec::default()
         }),
     }
+}
+
+/// A leader lease that its holder gave back.
+pub(crate) fn released() -> Lease {
+    let mut lease = held_by("gone", None);
+    let spec = lease.spec.get_or_insert_default();
+    spec.holder_identity = None;
+    spec.acquire_time = None;
+    lease
 }
 
 pub(crate) fn holder_of(lease: &Lease) -> Option<String> {
