@@ -12,7 +12,7 @@ use serde_json::Value;
 /// What `spec` has of times. Only their presence and their changes mean anything, so a substitute is as good.
 const TIMES: [&str; 2] = ["renewTime", "acquireTime"];
 
-/// Reads a Lease; a time out of range becomes the last one that there is.
+/// Reads a Lease; a time out of range becomes the last second that there is.
 pub(super) fn read_lease(mut object: Value) -> Result<Lease, serde_json::Error> {
     let first = match serde_json::from_value(object.clone()) {
         Ok(lease) => return Ok(lease),
@@ -23,7 +23,7 @@ pub(super) fn read_lease(mut object: Value) -> Result<Lease, serde_json::Error> 
         if let Some(value) = object.pointer_mut("/spec").and_then(|spec| spec.get_mut(time))
             && serde_json::from_value::<Option<MicroTime>>(value.clone()).is_err()
         {
-            *value = serde_json::to_value(MicroTime(Timestamp::MAX))?;
+            *value = serde_json::to_value(MicroTime(last_second()))?;
             replaced = true;
         }
     }
@@ -32,6 +32,12 @@ pub(super) fn read_lease(mut object: Value) -> Result<Lease, serde_json::Error> 
     } else {
         Err(first)
     }
+}
+
+/// The last time that can be told in microseconds and back, as a write of the lease does: the fraction of `Timestamp::MAX`
+/// cannot.
+fn last_second() -> Timestamp {
+    Timestamp::from_second(Timestamp::MAX.as_second()).unwrap_or(Timestamp::MAX)
 }
 
 /// The resource version of an object, read without the rest.
@@ -49,6 +55,7 @@ pub(super) fn key(object: &Value) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use election_core::wire;
     use serde_json::json;
 
     fn lease(renew_time: &Value) -> Value {
@@ -72,6 +79,18 @@ mod tests {
         let read = read_lease(object).unwrap();
         assert!(renew_time(&read) > Some(Timestamp::from_second(253_400_000_000).unwrap()));
         assert_eq!(read.spec.unwrap().holder_identity.as_deref(), Some("alpha"));
+    }
+
+    /// So what a server answers to it is read by the typed client.
+    #[test]
+    fn a_write_on_such_a_lease_names_times_that_can_be_read() {
+        let mut object = lease(&json!("9999-12-31T23:59:59.000000Z"));
+        object["metadata"]["uid"] = json!("u");
+        let base = read_lease(object).unwrap();
+        let write = wire::read_leader(&base).unwrap().end_of_term(&"bravo".into());
+        let sent = serde_json::to_value(wire::update(&base, &write)).unwrap();
+        let answer: Lease = serde_json::from_value(sent).unwrap();
+        assert_eq!(wire::read_leader(&answer).unwrap().record, write.record);
     }
 
     #[test]
