@@ -142,15 +142,32 @@ pub(crate) fn run() -> anyhow::Result<ExitCode> {
         .enable_all()
         .build()
         .context("cannot start the runtime")?;
-    runtime.block_on(stand(*args))
+    let result = runtime.block_on(stand(*args));
+    // A credential plugin that hangs holds a thread of the runtime, and must not hold this process.
+    runtime.shutdown_background();
+    result
 }
 
 async fn stand(args: RunArgs) -> anyhow::Result<ExitCode> {
     wrapper::check(&args)?;
-    let signals = wrapper::Signals::listen().context("cannot listen for signals")?;
+    let mut signals = wrapper::Signals::listen().context("cannot listen for signals")?;
+    let candidate = tokio::select! {
+        candidate = join(&args) => candidate?,
+        () = signals.end() => return Ok(ExitCode::SUCCESS),
+    };
+    tracing::info!(
+        lease = %candidate.lease(), identity = %candidate.identity(), "candidate; {}", args.knobs.timing().guarantees()
+    );
+    wrapper::run(candidate, &args, signals).await
+}
+
+async fn join(args: &RunArgs) -> anyhow::Result<Candidate> {
     let config = candidate::client::load(args.kubeconfig.as_deref(), args.context.as_deref()).await?;
-    let client =
-        candidate::client::lease_client(config).context("cannot make a client from the kubeconfig")?;
+    // This may run a credential plugin, for as long as that takes.
+    let client = tokio::task::spawn_blocking(move || candidate::client::lease_client(config));
+    let client = client
+        .await?
+        .context("cannot make a client from the kubeconfig")?;
     let mut builder = Candidate::builder(client, args.lease.clone())
         .binary_version(args.binary_version.clone())
         .timing(args.knobs.timing())
@@ -162,22 +179,27 @@ async fn stand(args: RunArgs) -> anyhow::Result<ExitCode> {
     if let Some(identity) = &args.identity {
         builder = builder.identity(identity.as_str());
     }
-    let candidate = builder.join().await?;
-    tracing::info!(
-        lease = %candidate.lease(), identity = %candidate.identity(), "candidate; {}", args.knobs.timing().guarantees()
-    );
-    wrapper::run(candidate, &args, signals).await
+    Ok(builder.join().await?)
 }
 
 /// Says on stderr what went wrong, with its causes, on one line.
 pub(crate) fn complain(error: &anyhow::Error) {
+    let mut text = error.to_string();
+    for cause in error.chain().skip(1).map(ToString::to_string) {
+        // Many an error says its cause itself.
+        if !text.contains(&cause) {
+            text = format!("{text}: {cause}");
+        }
+    }
     // Nothing is left to be said when stderr itself is gone.
-    let _ = writeln!(std::io::stderr(), "error: {error:#}");
+    let _ = writeln!(std::io::stderr(), "error: {text}");
 }
 
 fn start_log(format: LogFormat) {
-    let filter = tracing_subscriber::EnvFilter::try_from_default_env()
-        .unwrap_or_else(|_| tracing_subscriber::EnvFilter::new("info,kube=warn"));
+    // What fails is told once, by whoever made the request; kube would tell each attempt, without saying of what.
+    let filter = tracing_subscriber::EnvFilter::try_from_default_env().unwrap_or_else(|_| {
+        tracing_subscriber::EnvFilter::new("info,kube=warn,kube_client::client::builder=off")
+    });
     let builder = tracing_subscriber::fmt()
         .with_env_filter(filter)
         .with_ansi(std::io::stderr().is_terminal())

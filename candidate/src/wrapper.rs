@@ -39,6 +39,11 @@ impl Signals {
         })
     }
 
+    /// Resolves when this command is to end.
+    pub(crate) async fn end(&mut self) {
+        while !matches!(self.next().await, Heard::End) {}
+    }
+
     async fn next(&mut self) -> Heard {
         tokio::select! {
             _ = self.terminate.recv() => Heard::End,
@@ -97,8 +102,8 @@ pub(crate) async fn run(
         let mut asked_to_end = false;
         let end = term(leadership, args, &mut signals, &candidate, &mut asked_to_end).await;
         match end {
-            Err(error) if error.may_pass() && !asked_to_end => {
-                tracing::warn!(%error, "the program did not run in this term");
+            Err(error) if error.may_pass() && args.restart != Restart::Never => {
+                tracing::warn!(?pause, "{error}: standing again after a pause");
             }
             Err(error) => {
                 candidate.shutdown().await?;
@@ -108,7 +113,7 @@ pub(crate) async fn run(
                 candidate.shutdown().await?;
                 return Ok(ExitCode::SUCCESS);
             }
-            Ok(TermEnd::Stopped) if args.restart != Restart::Never => {}
+            Ok(TermEnd::Stopped) if args.restart != Restart::Never => continue,
             Ok(TermEnd::Stopped) => {
                 candidate.shutdown().await?;
                 return Ok(ExitCode::SUCCESS);
@@ -122,10 +127,10 @@ pub(crate) async fn run(
                     pause = FIRST_PAUSE;
                 }
                 tracing::warn!(?pause, "the program {exit}: standing again after a pause");
-                rest(&candidate, &mut signals, pause).await;
-                pause = (pause * 2).min(LONGEST_PAUSE);
             }
         }
+        rest(&candidate, &mut signals, pause).await;
+        pause = (pause * 2).min(LONGEST_PAUSE);
     }
 }
 
@@ -180,16 +185,11 @@ async fn rest(candidate: &Candidate, signals: &mut Signals, pause: Duration) {
     let clock = BootClock::new();
     let health = candidate.health();
     health.set(false);
-    let over = clock.sleep_until(clock.now() + pause);
     tokio::select! {
-        () = over => health.set(true),
-        heard = signals.next() => {
-            if matches!(heard, Heard::End) {
-                candidate.begin_shutdown();
-            }
-            health.set(true);
-        }
+        () = clock.sleep_until(clock.now() + pause) => {}
+        () = signals.end() => candidate.begin_shutdown(),
     }
+    health.set(true);
 }
 
 fn exit_code(exit: Exit) -> ExitCode {
