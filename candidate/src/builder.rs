@@ -70,6 +70,12 @@ pub enum JoinError {
          with a letter or digit at both ends"
     )]
     IdentityIsNoName(Identity),
+    /// The leader lease cannot be an object.
+    #[error(
+        "lease {0} cannot exist: its namespace and its name are lower-case letters, digits and '-', and '.' in the name, with \
+         a letter or digit at both ends"
+    )]
+    LeaseIsNoName(LeaseKey),
     /// This lease is never granted by an elector.
     #[error("lease {0} is never a leader lease: choose another name or namespace")]
     NeverALeaderLease(LeaseKey),
@@ -162,7 +168,8 @@ impl Builder {
         self
     }
 
-    /// The clock; for tests and simulations. Default: `CLOCK_BOOTTIME`.
+    /// The clock; for tests and simulations. Default: `CLOCK_BOOTTIME`. Of a clock that a test pauses, the watchdog of
+    /// [`Overrun::Abort`] knows nothing: it gives the work as much time of the machine.
     #[must_use]
     pub fn clock(mut self, clock: SharedClock) -> Self {
         self.clock = Some(clock);
@@ -199,6 +206,10 @@ impl Builder {
         let emulation = self.emulation.clone().unwrap_or_else(|| binary.clone());
         if emulation > binary {
             return Err(JoinError::EmulationTooNew { emulation, binary });
+        }
+        let (namespace, name) = (self.lease.namespace(), self.lease.name());
+        if !is_object_name(name) || !is_object_name(namespace) || namespace.contains('.') {
+            return Err(JoinError::LeaseIsNoName(self.lease.clone()));
         }
         if !wire::may_be_leader_lease(&self.lease) {
             return Err(JoinError::NeverALeaderLease(self.lease.clone()));

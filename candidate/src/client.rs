@@ -84,7 +84,9 @@ pub fn classify(error: &kube::Error) -> Failure {
     match error {
         kube::Error::Api(status) => classify_status(status),
         kube::Error::Service(source) => match source.downcast_ref::<FenceClosed>() {
-            Some(closed @ FenceClosed::NotSent) => Failure::Refused(closed.to_string()),
+            Some(closed @ (FenceClosed::NotSent | FenceClosed::Stream)) => {
+                Failure::Refused(closed.to_string())
+            }
             _ => Failure::Unknown(chain(source.as_ref())),
         },
         kube::Error::BuildRequest(_)

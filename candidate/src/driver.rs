@@ -10,7 +10,7 @@ use election_core::{Candidate as Machine, IdentityLease, LeaderLease, LeaseKey, 
 use futures::future::BoxFuture;
 use futures::stream::{FuturesUnordered, StreamExt};
 use k8s_openapi::api::coordination::v1::Lease;
-use tokio::sync::{mpsc, oneshot};
+use tokio::sync::{mpsc, oneshot, watch};
 
 use crate::builder::Builder;
 use crate::clock::SharedClock;
@@ -26,8 +26,6 @@ pub(crate) enum Command {
     Lead(oneshot::Sender<Leadership>),
     /// The guard of the term was dropped: the work has stopped.
     WorkStopped,
-    /// The work reports whether it is alive.
-    Healthy(bool),
     /// The process is to leave the election.
     Shutdown,
 }
@@ -49,6 +47,7 @@ enum Wake {
     Identity(Option<WatchEvent>),
     Answer(Answer),
     Command(Option<Command>),
+    Health,
     WaiterGone,
     Shutdown,
     Timer,
@@ -63,6 +62,8 @@ pub(crate) struct Driver {
     lease_watch: LeaseWatch,
     identity_watch: LeaseWatch,
     waiter: Option<oneshot::Sender<Leadership>>,
+    /// Whether the work is alive, as it reports itself.
+    health: watch::Receiver<bool>,
     shutdown: Option<Pin<Box<dyn Future<Output = ()> + Send>>>,
     answers: FuturesUnordered<BoxFuture<'static, Answer>>,
     /// Whether the identity lease was seen to be one, or to be missing.
@@ -75,20 +76,20 @@ impl Driver {
         settings: Settings,
         clock: SharedClock,
         guardian: Guardian,
-        commands: mpsc::UnboundedSender<Command>,
+        (commands, health): (mpsc::UnboundedSender<Command>, watch::Receiver<bool>),
     ) -> Self {
         let now = Now {
             mono: clock.now(),
             wall: clock.wall(),
         };
-        let watch = |key: &LeaseKey| {
+        let follow = |key: &LeaseKey| {
             let settings = WatchSettings::new(clock.clone(), settings.seed);
             leases(builder.client.clone(), WatchScope::one(key), settings)
         };
         Self {
             machine: Machine::new(settings.clone(), now),
-            lease_watch: watch(&settings.lease),
-            identity_watch: watch(&settings.identity_key()),
+            lease_watch: follow(&settings.lease),
+            identity_watch: follow(&settings.identity_key()),
             shutdown: Some(builder.shutdown),
             effects: Effects::new(
                 settings.clone(),
@@ -102,6 +103,7 @@ impl Driver {
             settings,
             clock,
             waiter: None,
+            health,
             answers: FuturesUnordered::new(),
             identity_checked: false,
         }
@@ -145,6 +147,7 @@ impl Driver {
         tokio::select! {
             biased;
             command = commands.recv() => Wake::Command(command),
+            Ok(()) = self.health.changed() => Wake::Health,
             () = shutdown => Wake::Shutdown,
             Some(answer) = self.answers.next() => Wake::Answer(answer),
             event = self.lease_watch.next() => Wake::Lease(event),
@@ -164,7 +167,7 @@ impl Driver {
             }
             // The handle and every guard are gone.
             Wake::Command(None | Some(Command::Shutdown)) => vec![Event::Shutdown],
-            Wake::Command(Some(Command::Healthy(healthy))) => vec![Event::Healthy(healthy)],
+            Wake::Health => vec![Event::Healthy(*self.health.borrow_and_update())],
             Wake::Command(Some(Command::Lead(waiter))) => {
                 self.waiter = Some(waiter);
                 vec![Event::Wanted(true)]

@@ -3,6 +3,7 @@
 //! Each request has a deadline of its own and no retry beneath it; what its outcome means is the machine's to say.
 
 use std::collections::VecDeque;
+use std::sync::Arc;
 use std::time::Duration;
 
 use election_core::candidate::{Effect, EndReason, IdentityWrite, Outcome, Seen, Settings, Term};
@@ -17,11 +18,12 @@ use tokio::sync::{mpsc, watch};
 
 use crate::client::{Failure, classify};
 use crate::clock::SharedClock;
+use crate::complaints::Complaints;
 use crate::driver::{Answer, Command, SharedFence};
 use crate::fence::{Fence, fenced};
 use crate::leadership::{Leadership, TermState};
-use crate::watch::{ReadError, read};
-use crate::watchdog::Guardian;
+use crate::watch::read;
+use crate::watchdog::{Armed, Guardian};
 
 /// A record with the object that it was read from, from which the next write starts.
 pub(crate) struct Versioned<T> {
@@ -41,12 +43,14 @@ pub(crate) struct Effects {
     term: Option<RunningTerm>,
     leases: Recent,
     identities: Recent,
+    complaints: Complaints,
 }
 
 struct RunningTerm {
     state: watch::Sender<TermState>,
     fence: SharedFence,
-    /// How long before the kill a future is dropped, so that a runtime that runs never meets the watchdog.
+    armed: Arc<Armed>,
+    /// How long before the kill a future is dropped, and a write cancelled, so that a runtime that runs never meets the watchdog.
     margin: Duration,
 }
 
@@ -71,6 +75,7 @@ impl Effects {
             term: None,
             leases: Recent::default(),
             identities: Recent::default(),
+            complaints: Complaints::default(),
         }
     }
 
@@ -82,8 +87,8 @@ impl Effects {
             deadline: term.deadline.before(margin),
             stop: None,
         });
-        let fence = Fence::open(self.clock.clone(), term.deadline);
-        self.guardian.arm(term.deadline);
+        let fence = Fence::open(self.clock.clone(), term.deadline, margin);
+        let armed = self.guardian.guard(term.deadline);
         tracing::info!(
             lease = %self.settings.lease, identity = %self.settings.identity, term = term.transitions,
             token = %term.token, "leading"
@@ -98,14 +103,20 @@ impl Effects {
             clock: self.clock.clone(),
             state: seen,
             commands: self.commands.clone(),
+            _armed: armed.clone(),
         };
-        self.term = Some(RunningTerm { state, fence, margin });
+        self.term = Some(RunningTerm {
+            state,
+            fence,
+            armed,
+            margin,
+        });
         leadership
     }
 
     pub(crate) fn extend(&self, deadline: Mono) {
         let Some(term) = &self.term else { return };
-        self.guardian.arm(deadline);
+        term.armed.until(deadline);
         term.fence.extend(deadline);
         term.state.send_modify(|state| {
             state.deadline = deadline.before(term.margin);
@@ -120,7 +131,7 @@ impl Effects {
         tracing::info!(
             lease = %self.settings.lease, identity = %self.settings.identity, reason = reason.code(), "stopping: {reason}"
         );
-        self.guardian.arm(kill_at);
+        term.armed.until(kill_at);
         // While a shutdown drains, renewals still move the moment; nothing else does.
         if reason != EndReason::Shutdown {
             term.fence.limit(kill_at);
@@ -140,41 +151,52 @@ impl Effects {
     }
 
     pub(crate) fn work_has_stopped(&mut self) {
-        self.guardian.disarm();
-        self.term = None;
-        tracing::info!(lease = %self.settings.lease, identity = %self.settings.identity, "work stopped");
+        let Some(term) = self.term.take() else { return };
+        let (lease, identity) = (&self.settings.lease, &self.settings.identity);
+        let late = self
+            .clock
+            .now()
+            .since(term.state.borrow().kill_at() + term.margin);
+        if late.is_zero() {
+            tracing::info!(%lease, %identity, "work stopped");
+        } else {
+            tracing::error!(%lease, %identity, ?late, "work stopped after its deadline: another leader may have acted");
+        }
     }
 
     // --- Requests ---------------------------------------------------------------------------------------------------
 
     /// Turns an effect of the machine into a request.
     pub(crate) fn send(&self, effect: Effect) -> Option<BoxFuture<'static, Answer>> {
-        let (client, clock) = (self.client.clone(), self.clock.clone());
+        let call = |within| Call {
+            client: self.client.clone(),
+            clock: self.clock.clone(),
+            within,
+            complaints: self.complaints.clone(),
+        };
         Some(match effect {
             Effect::WriteLease { id, write, within } => {
-                let base = self.leases.find(&write.base);
-                Box::pin(
-                    async move { Answer::Lease(id, put_lease(&client, &clock, base, &write, within).await) },
-                )
+                let (call, base) = (call(within), self.leases.find(&write.base));
+                Box::pin(async move { Answer::Lease(id, call.put_lease(base, &write).await) })
             }
             Effect::ReadLease { id, within } => {
-                let key = self.settings.lease.clone();
+                let (call, key) = (call(within), self.settings.lease.clone());
                 Box::pin(async move {
-                    Answer::Lease(id, get(&client, &clock, &key, within, wire::read_leader).await)
+                    let what = "read of the leader lease";
+                    Answer::Lease(id, call.get(&key, what, wire::read_leader).await)
                 })
             }
             Effect::ReadIdentity { id, within } => {
-                let key = self.settings.identity_key();
+                let (call, key) = (call(within), self.settings.identity_key());
                 Box::pin(async move {
-                    Answer::Identity(id, get(&client, &clock, &key, within, wire::read_identity).await)
+                    let what = "read of the identity lease";
+                    Answer::Identity(id, call.get(&key, what, wire::read_identity).await)
                 })
             }
             Effect::WriteIdentity { id, write, within } => {
+                let (call, key) = (call(within), self.settings.identity_key());
                 let request = self.identity_request(write);
-                let key = self.settings.identity_key();
-                Box::pin(async move {
-                    Answer::Identity(id, write_identity(&client, &clock, &key, request, within).await)
-                })
+                Box::pin(async move { Answer::Identity(id, call.write_identity(&key, request).await) })
             }
             _ => return None,
         })
@@ -279,118 +301,122 @@ fn split<T>(outcome: Outcome<Versioned<T>>, recent: &mut Recent) -> Outcome<T> {
     }
 }
 
-async fn put_lease(
-    client: &kube::Client,
-    clock: &SharedClock,
-    base: Option<Lease>,
-    write: &LeaseWrite,
+/// One request: whom to ask, for how long, and whether people have heard of its failing.
+struct Call {
+    client: kube::Client,
+    clock: SharedClock,
     within: Duration,
-) -> Outcome<Versioned<LeaderLease>> {
-    let Some(base) = base else {
-        return Outcome::Conflict;
-    };
-    let api: Api<Lease> = Api::namespaced(client.clone(), write.key.namespace());
-    let object = wire::update(&base, write);
-    let params = PostParams::default();
-    let request = api.replace(write.key.name(), &params, &object);
-    let outcome = answered(clock, within, request, &write.key, write.kind.as_str()).await;
-    done(outcome, wire::read_leader)
+    complaints: Complaints,
 }
 
-async fn write_identity(
-    client: &kube::Client,
-    clock: &SharedClock,
-    key: &LeaseKey,
-    request: IdentityRequest,
-    within: Duration,
-) -> Outcome<Versioned<IdentityLease>> {
-    let api: Api<Lease> = Api::namespaced(client.clone(), key.namespace());
-    let params = PostParams::default();
-    match request {
-        IdentityRequest::Create(lease) => {
-            let create = api.create(&params, &lease);
-            done(
-                answered(clock, within, create, key, "create of the identity lease").await,
-                wire::read_identity,
-            )
-        }
-        IdentityRequest::Update(lease) => {
-            let update = api.replace(key.name(), &params, &lease);
-            done(
-                answered(clock, within, update, key, "renewal of the identity lease").await,
-                wire::read_identity,
-            )
-        }
-        IdentityRequest::Delete(uid, revision) => {
-            let params = DeleteParams::default().preconditions(Preconditions {
-                uid: Some(uid.to_string()),
-                resource_version: Some(revision.to_string()),
-            });
-            let delete = api.delete(key.name(), &params);
-            match answered(clock, within, delete, key, "removal of the identity lease").await {
-                Reply::Done(_) => Outcome::Done(Seen {
-                    as_of: revision,
-                    object: None,
-                }),
-                Reply::Conflict => Outcome::Conflict,
-                Reply::Failed => Outcome::Failed,
-            }
-        }
-        IdentityRequest::Outdated => Outcome::Conflict,
+impl Call {
+    fn leases(&self, key: &LeaseKey) -> Api<Lease> {
+        Api::namespaced(self.client.clone(), key.namespace())
     }
-}
 
-async fn get<T>(
-    client: &kube::Client,
-    clock: &SharedClock,
-    key: &LeaseKey,
-    within: Duration,
-    convert: fn(&Lease) -> Option<T>,
-) -> Outcome<Versioned<T>> {
-    match read(client, key, clock, within).await {
-        Ok((lease, as_of)) => {
-            let object = lease.map(|lease| Versioned {
-                record: convert(&lease),
-                lease: Some(lease),
-            });
-            Outcome::Done(Seen { as_of, object })
-        }
-        Err(error @ (ReadError::Api(_) | ReadError::Deadline { .. } | ReadError::Malformed { .. })) => {
-            tracing::warn!(lease = %key, %error, "read failed");
-            Outcome::Failed
+    async fn put_lease(&self, base: Option<Lease>, write: &LeaseWrite) -> Outcome<Versioned<LeaderLease>> {
+        let Some(base) = base else {
+            return Outcome::Conflict;
+        };
+        let (api, object) = (self.leases(&write.key), wire::update(&base, write));
+        let params = PostParams::default();
+        let request = api.replace(write.key.name(), &params, &object);
+        let reply = self.answered(request, &write.key, write.kind.as_str()).await;
+        done(reply, wire::read_leader)
+    }
+
+    async fn write_identity(
+        &self,
+        key: &LeaseKey,
+        request: IdentityRequest,
+    ) -> Outcome<Versioned<IdentityLease>> {
+        let api = self.leases(key);
+        let params = PostParams::default();
+        match request {
+            IdentityRequest::Create(lease) => {
+                let create = api.create(&params, &lease);
+                let reply = self.answered(create, key, "create of the identity lease").await;
+                done(reply, wire::read_identity)
+            }
+            IdentityRequest::Update(lease) => {
+                let update = api.replace(key.name(), &params, &lease);
+                let reply = self.answered(update, key, "renewal of the identity lease").await;
+                done(reply, wire::read_identity)
+            }
+            IdentityRequest::Delete(uid, revision) => {
+                let params = DeleteParams::default().preconditions(Preconditions {
+                    uid: Some(uid.to_string()),
+                    resource_version: Some(revision.to_string()),
+                });
+                let delete = api.delete(key.name(), &params);
+                match self.answered(delete, key, "removal of the identity lease").await {
+                    Reply::Done(_) => Outcome::Done(Seen {
+                        as_of: revision,
+                        object: None,
+                    }),
+                    Reply::Conflict => Outcome::Conflict,
+                    Reply::Failed => Outcome::Failed,
+                }
+            }
+            IdentityRequest::Outdated => Outcome::Conflict,
         }
     }
-}
 
-/// Awaits one request for as long as it may take, and says what its end means.
-async fn answered<T>(
-    clock: &SharedClock,
-    within: Duration,
-    request: impl Future<Output = Result<T, kube::Error>>,
-    key: &LeaseKey,
-    what: &str,
-) -> Reply<T> {
-    let deadline = clock.sleep_until(clock.now() + within);
-    let result = tokio::select! {
-        biased;
-        result = request => result,
-        () = deadline => {
-            tracing::warn!(lease = %key, "{what}: no answer within {within:?}");
-            return Reply::Failed;
+    async fn get<T>(
+        &self,
+        key: &LeaseKey,
+        what: &'static str,
+        convert: fn(&Lease) -> Option<T>,
+    ) -> Outcome<Versioned<T>> {
+        match read(&self.client, key, &self.clock, self.within).await {
+            Ok((lease, as_of)) => {
+                self.complaints.over(key, what);
+                let object = lease.map(|lease| Versioned {
+                    record: convert(&lease),
+                    lease: Some(lease),
+                });
+                Outcome::Done(Seen { as_of, object })
+            }
+            Err(error) => {
+                self.complaints.failed(key, what, error.to_string());
+                Outcome::Failed
+            }
         }
-    };
-    match result {
-        Ok(value) => Reply::Done(value),
-        Err(error) => match classify(&error) {
-            Failure::Conflict | Failure::AlreadyExists | Failure::NotFound => {
-                tracing::debug!(lease = %key, "{what}: {error}");
-                Reply::Conflict
+    }
+
+    /// Awaits one request for as long as it may take, and says what its end means.
+    async fn answered<T>(
+        &self,
+        request: impl Future<Output = Result<T, kube::Error>>,
+        key: &LeaseKey,
+        what: &'static str,
+    ) -> Reply<T> {
+        let deadline = self.clock.sleep_until(self.clock.now() + self.within);
+        let result = tokio::select! {
+            biased;
+            result = request => result,
+            () = deadline => {
+                self.complaints.failed(key, what, format!("no answer within {:?}", self.within));
+                return Reply::Failed;
             }
-            failure => {
-                tracing::warn!(lease = %key, "{what}: {failure}");
-                Reply::Failed
+        };
+        match result {
+            Ok(value) => {
+                self.complaints.over(key, what);
+                Reply::Done(value)
             }
-        },
+            Err(error) => match classify(&error) {
+                Failure::Conflict | Failure::AlreadyExists | Failure::NotFound => {
+                    tracing::debug!(lease = %key, "{what}: {error}");
+                    self.complaints.over(key, what);
+                    Reply::Conflict
+                }
+                failure => {
+                    self.complaints.failed(key, what, failure.to_string());
+                    Reply::Failed
+                }
+            },
+        }
     }
 }
 

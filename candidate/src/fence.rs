@@ -12,6 +12,7 @@ use std::future::poll_fn;
 use std::pin::pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
+use std::time::Duration;
 
 use election_core::Mono;
 use futures::future::BoxFuture;
@@ -33,6 +34,12 @@ pub enum FenceClosed {
         "this process does not lead any more: the write was cancelled, and it is not known whether it happened"
     )]
     Cancelled,
+    /// It asked for a stream in both directions, which nothing could end at the deadline.
+    #[error(
+        "the client of a term does not open exec, attach or portforward, which it could not end at the deadline: use another \
+         client for them"
+    )]
+    Stream,
 }
 
 /// How the last write of a term ended.
@@ -55,6 +62,8 @@ struct Gate {
     deadline: Mono,
     /// An earlier moment, when the work is killed before the deadline.
     limit: Option<Mono>,
+    /// How long before either of them the last write ends, so that a runtime that runs never meets the watchdog.
+    margin: Duration,
     /// No write starts.
     closed: bool,
 }
@@ -62,7 +71,8 @@ struct Gate {
 impl Gate {
     /// No write starts or goes on from this moment.
     fn end(self) -> Mono {
-        self.limit.map_or(self.deadline, |limit| limit.min(self.deadline))
+        let kill_at = self.limit.map_or(self.deadline, |limit| limit.min(self.deadline));
+        kill_at.before(self.margin)
     }
 }
 
@@ -75,28 +85,35 @@ struct Writes {
 }
 
 impl Fence {
-    /// Lets writes pass until the deadline.
-    pub(crate) fn open(clock: SharedClock, deadline: Mono) -> Arc<Self> {
+    /// Lets writes pass until a margin before the deadline.
+    pub(crate) fn open(clock: SharedClock, deadline: Mono, margin: Duration) -> Arc<Self> {
         let (gate, _) = watch::channel(Gate {
             deadline,
             limit: None,
+            margin,
             closed: false,
         });
         let (writes, _) = watch::channel(Writes::default());
         Arc::new(Self { clock, gate, writes })
     }
 
-    /// A renewal succeeded: the deadline moves on. A closed fence stays closed, but what is under way gets more time.
+    /// The deadline moves: on with a renewal, or back when somebody lowered the duration on the lease.
+    ///
+    /// Of a closed fence it only moves back: what is under way has until then, and renewals beneath a request that is
+    /// never answered would else keep the lease for nobody.
     pub(crate) fn extend(&self, deadline: Mono) {
-        self.gate
-            .send_modify(|gate| gate.deadline = gate.deadline.max(deadline));
+        self.gate.send_modify(|gate| {
+            if !gate.closed || deadline < gate.deadline {
+                gate.deadline = deadline;
+            }
+        });
     }
 
     /// The work is killed at this moment, before the deadline, and so are its writes; no renewal changes that. A moment
     /// that is not before the deadline limits nothing: a renewal may still move it.
     pub(crate) fn limit(&self, at: Mono) {
         self.gate.send_modify(|gate| {
-            if at < gate.end() {
+            if at < gate.deadline && gate.limit.is_none_or(|limit| at < limit) {
                 gate.limit = Some(at);
             }
         });
@@ -113,14 +130,19 @@ impl Fence {
         self.writes.borrow().in_flight
     }
 
-    /// Resolves when no write is under way. After [`Fence::close`] none comes up again.
+    /// Resolves when no write is under way, or none may go on: one that nobody polls does not end by itself, but goes no
+    /// further either. After [`Fence::close`] none comes up again.
     pub(crate) async fn drained(&self) -> Drained {
         let mut writes = self.writes.subscribe();
-        let until = match writes.wait_for(|writes| writes.in_flight == 0).await {
-            Ok(writes) => writes.uncertain_until,
+        tokio::select! {
+            biased;
             // The sender lives in `self`.
-            Err(_) => None,
-        };
+            _ = writes.wait_for(|writes| writes.in_flight == 0) => {}
+            () = self.expired() => {}
+        }
+        let writes = *writes.borrow();
+        let unanswered = (writes.in_flight > 0).then(|| self.gate.borrow().deadline);
+        let until = writes.uncertain_until.max(unanswered);
         Drained {
             clean: until.is_none_or(|until| until <= self.clock.now()),
         }
@@ -239,18 +261,20 @@ impl Service<Request<Body>> for Fenced {
 
     fn call(&mut self, request: Request<Body>) -> Self::Future {
         let client = self.client.clone();
-        if is_read(&request) {
+        // `exec`, `attach` or `portforward`: a GET in name only.
+        if request.headers().contains_key(header::UPGRADE) {
+            return Box::pin(async { Err(FenceClosed::Stream.into()) });
+        }
+        if is_read(request.method()) {
             return Box::pin(async move { client.send(request).await.map_err(BoxError::from) });
         }
         Box::pin(self.fence.clone().write(client, request))
     }
 }
 
-/// Whether a request changes nothing. One that asks for another protocol is `exec`, `attach` or `portforward`: a GET in
-/// name only.
-fn is_read(request: &Request<Body>) -> bool {
-    matches!(*request.method(), Method::GET | Method::HEAD | Method::OPTIONS)
-        && !request.headers().contains_key(header::UPGRADE)
+/// Whether a request changes nothing.
+fn is_read(method: &Method) -> bool {
+    matches!(*method, Method::GET | Method::HEAD | Method::OPTIONS)
 }
 
 #[cfg(test)]

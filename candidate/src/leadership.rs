@@ -2,9 +2,10 @@
 //!
 //! Dropping a [`Leadership`] says that the work has stopped; only then is the lease given back.
 
-use std::future::Future;
+use std::future::{Future, poll_fn};
 use std::pin::pin;
 use std::sync::Arc;
+use std::task::Poll;
 
 use election_core::candidate::EndReason;
 use election_core::{FencingToken, Identity, LeaseKey, Mono};
@@ -14,6 +15,7 @@ use crate::builder::Builder;
 use crate::clock::SharedClock;
 use crate::driver::Command;
 use crate::fence::Fence;
+use crate::watchdog::Armed;
 
 /// One process in the election for one leader lease.
 ///
@@ -21,6 +23,7 @@ use crate::fence::Fence;
 #[derive(Debug)]
 pub struct Candidate {
     pub(crate) commands: mpsc::UnboundedSender<Command>,
+    pub(crate) health: watch::Sender<bool>,
     pub(crate) ended: watch::Receiver<Option<Result<(), Error>>>,
     pub(crate) identity: Identity,
     pub(crate) lease: LeaseKey,
@@ -104,7 +107,7 @@ impl Candidate {
     #[must_use]
     pub fn health(&self) -> Health {
         Health {
-            commands: self.commands.clone(),
+            healthy: self.health.clone(),
         }
     }
 
@@ -146,15 +149,15 @@ impl Drop for Candidate {
 /// By which the work reports whether it is alive; cheap to clone.
 #[derive(Clone, Debug)]
 pub struct Health {
-    commands: mpsc::UnboundedSender<Command>,
+    healthy: watch::Sender<bool>,
 }
 
 impl Health {
     /// `false` while the work loop is stuck: the candidate steps down, withdraws its offer and declines offers until it
-    /// is `true` again.
+    /// is `true` again. May be called as often as the work likes: only a change wakes the candidate.
     pub fn set(&self, healthy: bool) {
-        // An error means that the candidate has ended already.
-        let _ = self.commands.send(Command::Healthy(healthy));
+        self.healthy
+            .send_if_modified(|known| std::mem::replace(known, healthy) != healthy);
     }
 }
 
@@ -186,6 +189,7 @@ pub struct Leadership {
     pub(crate) clock: SharedClock,
     pub(crate) state: watch::Receiver<TermState>,
     pub(crate) commands: mpsc::UnboundedSender<Command>,
+    pub(crate) _armed: Arc<Armed>,
 }
 
 impl std::fmt::Debug for Leadership {
@@ -241,7 +245,7 @@ impl Leadership {
     }
 
     /// A client that writes only within this term: a write after the deadline is refused, one under way is cancelled.
-    /// Reads always pass.
+    /// Reads always pass. `exec`, `attach` and `portforward` never do: nothing could end them at the deadline.
     #[must_use]
     pub fn client(&self) -> kube::Client {
         self.client.clone()
@@ -292,24 +296,38 @@ impl Leadership {
     /// Runs work within the term, then gives the lease back. `None` when the term ended first.
     ///
     /// When the term ends, no new write of [`Leadership::client`] starts, those under way are answered, and then the
-    /// work is dropped. Work that wants to finish more than that listens to [`Leadership::ended`], returns by itself,
+    /// work is dropped; not so tasks that it has spawned, of which only the writes are stopped. Work that wants to finish more than that listens to [`Leadership::ended`], returns by itself,
     /// and is started without this method, holding the guard until it has stopped.
     pub async fn run<T>(self, work: impl Future<Output = T>) -> Option<T> {
-        let mut work = pin!(work);
-        let (ended, killed) = (self.ended(), self.killed());
-        let mut killed = pin!(killed);
+        let mut work = pin!(self.until_killed(work));
         tokio::select! {
             biased;
-            () = &mut killed => return None,
-            _ = ended => {}
-            done = &mut work => return Some(done),
+            _ = self.ended() => {}
+            done = &mut work => return done,
         }
         self.fence.close();
         tokio::select! {
             biased;
-            () = &mut killed => None,
-            done = &mut work => Some(done),
+            done = &mut work => done,
             _ = self.fence.drained() => None,
+        }
+    }
+
+    /// Polls work for as long as it may run; `None` from then on.
+    ///
+    /// Invariant: S1. The clock is read before each poll: after a pause of the process the timer may not have fired yet.
+    fn until_killed<T>(&self, work: impl Future<Output = T>) -> impl Future<Output = Option<T>> {
+        let killed = self.killed();
+        async move {
+            let (mut work, mut killed) = (pin!(work), pin!(killed));
+            poll_fn(|context| {
+                let over = self.clock.now() >= self.state.borrow().kill_at();
+                if over || killed.as_mut().poll(context).is_ready() {
+                    return Poll::Ready(None);
+                }
+                work.as_mut().poll(context).map(Some)
+            })
+            .await
         }
     }
 

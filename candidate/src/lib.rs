@@ -34,6 +34,7 @@
 mod builder;
 pub mod client;
 pub mod clock;
+mod complaints;
 mod driver;
 mod effects;
 mod fence;
@@ -47,6 +48,9 @@ mod watchdog;
 
 pub use builder::{Builder, JoinError};
 pub use election_core::candidate::EndReason;
+pub use election_core::{
+    FencingToken, Identity, Incarnation, LeaseKey, LeaseSeconds, Mono, Timing, TimingError, Version, Wall,
+};
 pub use fence::FenceClosed;
 pub use leadership::{Candidate, Error, Health, Leadership, TermNow, TermWatch};
 pub use signals::termination;

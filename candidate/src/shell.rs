@@ -19,16 +19,18 @@ use crate::watchdog::Guardian;
 
 /// Starts the election task of a candidate.
 pub(crate) fn start(builder: Builder, settings: Settings, clock: SharedClock) -> std::io::Result<Candidate> {
-    let guardian = Guardian::new(builder.overrun, settings.lease.to_string())?;
+    let guardian = Guardian::new(builder.overrun, settings.lease.to_string(), &clock)?;
     let (commands, received) = mpsc::unbounded_channel();
+    let (health, reported) = watch::channel(true);
     let (ended, seen) = watch::channel(None);
     let candidate = Candidate {
         commands: commands.clone(),
+        health,
         ended: seen,
         identity: settings.identity.clone(),
         lease: settings.lease.clone(),
     };
-    let driver = Driver::new(builder, settings, clock, guardian, commands);
+    let driver = Driver::new(builder, settings, clock, guardian, (commands, reported));
     tokio::spawn(async move {
         let result = driver.run(received).await;
         ended.send_replace(Some(result));

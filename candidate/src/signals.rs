@@ -4,7 +4,11 @@ use std::future::Future;
 
 /// Resolves when this process is asked to end: SIGTERM or SIGINT, or Ctrl-C where there are no signals.
 ///
-/// The handlers are installed by the call, not by the first poll, so no signal is lost in between.
+/// The handlers are installed by the call, not by the first poll, so no signal is lost in between; they stay for the life
+/// of the process.
+///
+/// # Panics
+/// Outside of a tokio runtime.
 pub fn termination() -> impl Future<Output = ()> + Send + 'static {
     #[cfg(unix)]
     {

@@ -67,7 +67,7 @@ fn term(replies: impl IntoIterator<Item = Reply>) -> Term {
         replies: Mutex::new(replies.into_iter().collect()),
         ..Server::default()
     });
-    let fence = Fence::open(clock.clone(), TokioClock::ORIGIN + DEADLINE);
+    let fence = Fence::open(clock.clone(), TokioClock::ORIGIN + DEADLINE, Duration::ZERO);
     Term {
         client: fenced(server.client(), fence.clone()),
         clock,
@@ -183,6 +183,82 @@ async fn a_limit_cancels_before_the_deadline_and_no_renewal_lifts_it() {
     assert!(term.clean().await);
 }
 
+/// Invariant S1: a renewal that writes a shorter duration may have landed, whatever became of its answer.
+#[tokio::test(start_paused = true)]
+async fn a_deadline_that_moves_back_moves_the_fence_back() {
+    let (_answer, reply) = later();
+    let term = term([reply]);
+    let renewal = async {
+        term.at(4).await;
+        term.fence.extend(TokioClock::ORIGIN + Duration::from_secs(6));
+    };
+    let (result, ()) = tokio::join!(term.write(), renewal);
+    assert_eq!(closed(result), FenceClosed::Cancelled);
+    assert_eq!(term.clock.now(), TokioClock::ORIGIN + Duration::from_secs(6));
+    assert_eq!(closed(term.write().await), FenceClosed::NotSent);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_write_that_is_never_answered_does_not_hold_up_the_end_of_a_term_for_ever() {
+    let (_answer, reply) = later();
+    let term = term([reply]);
+    let renewals = async {
+        term.at(1).await;
+        term.fence.close();
+        for second in [4, 8, 12, 16, 20] {
+            term.at(second).await;
+            term.fence
+                .extend(TokioClock::ORIGIN + Duration::from_secs(second + 12));
+        }
+    };
+    let drain = async {
+        term.at(2).await;
+        let drained = term.fence.drained().await;
+        (drained.clean, term.clock.now())
+    };
+    let (result, drained, ()) = tokio::join!(term.write(), drain, renewals);
+    assert_eq!(closed(result), FenceClosed::Cancelled);
+    assert_eq!(drained, (true, TokioClock::ORIGIN + DEADLINE));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_write_that_nobody_polls_any_more_does_not_hold_up_the_end_of_a_term() {
+    let (_answer, reply) = later();
+    let term = term([reply]);
+    let mut write = term.write();
+    assert!((&mut write).now_or_never().is_none());
+    tokio::task::yield_now().await;
+    assert!((&mut write).now_or_never().is_none());
+    assert_eq!(term.fence.in_flight(), 1);
+    term.fence.limit(TokioClock::ORIGIN + Duration::from_secs(2));
+    term.fence.close();
+    assert!(!term.fence.drained().await.clean, "it may have been sent");
+    assert_eq!(term.clock.now(), TokioClock::ORIGIN + Duration::from_secs(2));
+    assert_eq!(closed(write.await), FenceClosed::Cancelled);
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_last_write_ends_a_margin_before_the_watchdog_looks() {
+    let (_answer, reply) = later();
+    let server = Arc::new(Server {
+        replies: Mutex::new([reply].into()),
+        ..Server::default()
+    });
+    let clock: SharedClock = Arc::new(TokioClock::new(Wall::from_micros(0)));
+    let margin = Duration::from_millis(250);
+    let fence = Fence::open(clock.clone(), TokioClock::ORIGIN + DEADLINE, margin);
+    let request = Request::put("/x").body(Body::empty()).unwrap();
+    let result = fenced(server.client(), fence.clone()).send(request).await;
+    assert_eq!(
+        closed(result.map(|answer| answer.status())),
+        FenceClosed::Cancelled
+    );
+    assert_eq!(clock.now(), (TokioClock::ORIGIN + DEADLINE).before(margin));
+    fence.close();
+    let drained = fence.drained().now_or_never().expect("drained");
+    assert!(!drained.clean, "it may land until the deadline itself");
+}
+
 #[tokio::test(start_paused = true)]
 async fn a_kill_at_the_deadline_moves_with_the_deadline() {
     let term = term([Reply::Now(StatusCode::OK)]);
@@ -265,15 +341,15 @@ async fn a_write_that_hangs_does_not_hold_up_reads() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_get_that_asks_for_another_protocol_is_no_read() {
+async fn a_stream_that_nothing_could_end_at_the_deadline_is_refused() {
     let term = term([]);
-    term.fence.close();
     let request = Request::get("/exec")
         .header(header::UPGRADE, "websocket")
         .body(Body::empty())
         .unwrap();
     let result = term.client.send(request).await.map(|answer| answer.status());
-    assert_eq!(closed(result), FenceClosed::NotSent);
+    assert_eq!(closed(result), FenceClosed::Stream);
+    assert_eq!(term.server.seen(), 0);
 }
 
 #[tokio::test(start_paused = true)]
@@ -311,7 +387,7 @@ async fn the_clock_is_read_at_each_step_and_not_only_awaited() {
         replies: Mutex::new([reply].into()),
         ..Server::default()
     });
-    let fence = Fence::open(clock.clone(), Mono::from_nanos(10));
+    let fence = Fence::open(clock.clone(), Mono::from_nanos(10), Duration::ZERO);
     let client = fenced(server.client(), fence);
     let request = Request::put("/x").body(Body::empty()).unwrap();
     let jump = async {

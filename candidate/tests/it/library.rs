@@ -1,12 +1,13 @@
 //! The library against the in-process control plane, under paused time; the elector is played by hand.
 
-use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use candidate::clock::TokioClock;
+use candidate::clock::{Clock, TokioClock};
 use candidate::{Builder, Candidate, EndReason, Error, JoinError, Overrun};
 use election_core::wire;
-use election_core::{LeaderLease, LeaseKey, LeaseSeconds, LeaseState, Timing, Wall};
+use election_core::{LeaderLease, LeaseKey, LeaseSeconds, LeaseState, Mono, Timing, Wall};
 use k8s_openapi::api::coordination::v1::Lease;
 use kube::Api;
 use kube::api::{DeleteParams, PostParams};
@@ -360,4 +361,153 @@ async fn an_idle_hour_costs_a_standby_and_a_leader_little() {
         "leader: {} requests/s",
         rate("alpha")
     );
+}
+
+/// A clock that jumps without waking anybody, as one does while the process is stopped or its machine sleeps: timers of
+/// before fire late.
+#[derive(Debug)]
+struct Jumping {
+    clock: TokioClock,
+    ahead: AtomicU64,
+}
+
+impl Clock for Jumping {
+    fn now(&self) -> Mono {
+        self.clock.now() + Duration::from_secs(self.ahead.load(Ordering::Relaxed))
+    }
+
+    fn wall(&self) -> Wall {
+        self.clock.wall()
+    }
+
+    fn sleep_until(&self, at: Mono) -> futures::future::BoxFuture<'static, ()> {
+        self.clock.sleep_until(at)
+    }
+}
+
+/// Invariant: S1.
+#[tokio::test(start_paused = true)]
+async fn work_that_wakes_after_a_pause_of_the_process_does_not_act_again() {
+    let server = ControlPlane::new();
+    let clock = Arc::new(Jumping {
+        clock: TokioClock::new(Wall::from_micros(1_790_000_000_000_000)),
+        ahead: AtomicU64::new(0),
+    });
+    let mut alpha = builder(&server, "alpha")
+        .clock(clock.clone())
+        .join()
+        .await
+        .unwrap();
+    let (leadership, ()) = tokio::join!(alpha.lead(), offer(&server, "alpha"));
+    let leadership = leadership.unwrap().expect("alpha leads");
+    let deadline = leadership.deadline();
+    let last_act = Arc::new(Mutex::new(None));
+    let (acts, time) = (last_act.clone(), clock.clone());
+    let work = async move {
+        loop {
+            *acts.lock().unwrap() = Some(time.now());
+            time.ahead.store(60, Ordering::Relaxed);
+            tokio::task::yield_now().await;
+        }
+    };
+    let done: Option<()> = leadership.run(work).await;
+    assert_eq!(done, None);
+    let last_act = last_act.lock().unwrap().expect("the work ran");
+    assert!(
+        last_act < deadline,
+        "the work acted at {last_act:?}, its deadline was {deadline:?}"
+    );
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_write_that_is_never_answered_does_not_keep_the_lease_for_ever() {
+    let server = ControlPlane::new();
+    let under_way = Arc::new(AtomicU64::new(0));
+    let counted = under_way.clone();
+    let silent = tower::service_fn(move |_: http::Request<kube::client::Body>| {
+        counted.fetch_add(1, Ordering::Relaxed);
+        std::future::pending::<Result<http::Response<kube::client::Body>, std::convert::Infallible>>()
+    });
+    let mut alpha = builder(&server, "alpha")
+        .work_client(kube::Client::new(silent, "kube-system"))
+        .join()
+        .await
+        .unwrap();
+    let (leadership, ()) = tokio::join!(alpha.lead(), offer(&server, "alpha"));
+    let leadership = leadership.unwrap().expect("alpha leads");
+    let api: Api<Lease> = Api::namespaced(leadership.client(), "kube-system");
+    let write = async move { api.delete("work", &DeleteParams::default()).await };
+    let (result, ()) = tokio::join!(write, async {
+        until("a write under way", async || {
+            (under_way.load(Ordering::Relaxed) > 0).then_some(())
+        })
+        .await;
+        drop(leadership);
+        until_state(&server, LeaseState::Released).await;
+    });
+    let error = result.expect_err("nobody answers").to_string();
+    assert!(error.contains("does not lead any more"), "{error}");
+    alpha.shutdown().await.unwrap();
+}
+
+/// As a webhook makes it that puts a time beyond the year 9999 on a lease, or a proxy that answers in its own words.
+#[tokio::test(start_paused = true)]
+async fn an_answer_that_cannot_be_read_costs_neither_the_term_nor_a_flood_of_requests() {
+    let server = ControlPlane::new();
+    let inner = server.client_as("alpha");
+    let garbling = tower::service_fn(move |request: http::Request<kube::client::Body>| {
+        let (is_put, inner) = (request.method() == http::Method::PUT, inner.clone());
+        async move {
+            let answer = inner.send(request).await?;
+            Ok::<_, kube::Error>(if is_put {
+                http::Response::new(kube::client::Body::from(b"what?".to_vec()))
+            } else {
+                answer
+            })
+        }
+    });
+    let mut alpha = Candidate::builder(kube::Client::new(garbling, "kube-system"), key())
+        .identity("alpha")
+        .binary_version("1.30".parse().unwrap())
+        .overrun(Overrun::Report)
+        .clock(Arc::new(TokioClock::new(Wall::from_micros(
+            1_790_000_000_000_000,
+        ))))
+        .join()
+        .await
+        .unwrap();
+    let (leadership, ()) = tokio::join!(alpha.lead(), offer(&server, "alpha"));
+    let leadership = leadership.unwrap().expect("alpha leads");
+    let (_, lease) = read(&server).await.unwrap();
+    let minute = leadership.deadline() + Duration::from_secs(60);
+    until("a minute of renewals", async || {
+        assert_eq!(leadership.end_reason(), None);
+        (leadership.deadline() > minute).then_some(())
+    })
+    .await;
+    let (_, later) = read(&server).await.unwrap();
+    assert_eq!(
+        later.record.acquire_time, lease.record.acquire_time,
+        "still the same term"
+    );
+    let written = |lease: &LeaderLease| lease.revision.as_str().parse::<u64>().unwrap();
+    let writes = written(&later) - written(&lease);
+    assert!(writes < 30, "{writes} writes in a minute");
+    drop(leadership);
+    until_state(&server, LeaseState::Released).await;
+}
+
+/// So that a program can hand each of them to a task.
+#[test]
+fn what_is_awaited_can_be_sent_between_threads() {
+    fn check<T: Send>(_: fn(Builder) -> T) {}
+    check(Builder::join);
+    fn handles<T: Send + Sync + 'static>() {}
+    handles::<Candidate>();
+    handles::<candidate::Leadership>();
+    handles::<candidate::Health>();
+    fn futures(candidate: &mut Candidate, leadership: candidate::Leadership) -> impl Send {
+        (candidate.lead(), leadership.ended(), leadership.run(async {}))
+    }
+    let _ = futures;
 }

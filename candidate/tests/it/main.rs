@@ -6,3 +6,5 @@ mod keeper;
 mod library;
 #[cfg(all(feature = "cli", target_os = "linux"))]
 mod process;
+#[cfg(all(feature = "cli", target_os = "linux"))]
+mod watchdog;

@@ -33,6 +33,10 @@ async fn fails(args: &[&str], kubeconfig: &Path) -> (i32, String) {
     let output = within("the command ends", run).await.unwrap();
     let text = String::from_utf8_lossy(&output.stderr).into_owned();
     assert!(!text.contains("panicked"), "{text}");
+    let last = text.lines().last().unwrap_or_default();
+    for cause in last.split(": ").filter(|cause| cause.len() > 20) {
+        assert_eq!(last.matches(cause).count(), 1, "said twice: {last}");
+    }
     (output.status.code().unwrap(), text)
 }
 
@@ -100,6 +104,20 @@ async fn mistakes_are_told_at_once_and_plainly() {
             &good,
             1,
             "choose another identity",
+        ),
+        (
+            vec![
+                "run",
+                "--lease",
+                "kube-system/De_mo",
+                "--binary-version",
+                "1.30",
+                "--",
+                "true",
+            ],
+            &good,
+            1,
+            "cannot exist",
         ),
         (with(program), &missing, 1, "missing"),
         (with(program), &broken, 1, "broken"),
@@ -285,4 +303,131 @@ async fn with_restart_always_the_candidate_stands_aside_and_then_again() {
         (lease.record.transitions == 2).then_some(())
     })
     .await;
+}
+
+/// A kubeconfig whose credentials come from a plugin: this shell script.
+fn with_plugin(folder: &Path, script: &str) -> std::path::PathBuf {
+    let path = folder.join("with-plugin");
+    let text = serde_json::json!({
+        "apiVersion": "v1", "kind": "Config", "current-context": "x",
+        "clusters": [{"name": "x", "cluster": {"server": "http://127.0.0.1:1"}}],
+        "contexts": [{"name": "x", "context": {"cluster": "x", "user": "x"}}],
+        "users": [{"name": "x", "user": {"exec": {
+            "apiVersion": "client.authentication.k8s.io/v1", "interactiveMode": "Never",
+            "command": "sh", "args": ["-c", script],
+        }}}],
+    });
+    std::fs::write(&path, text.to_string()).unwrap();
+    path
+}
+
+#[tokio::test]
+async fn a_credential_plugin_that_hangs_does_not_keep_it_from_ending() {
+    let token = r#"echo '{"apiVersion":"client.authentication.k8s.io/v1","kind":"ExecCredential",
+        "status":{"token":"t","expirationTimestamp":"2020-01-01T00:00:00Z"}}'"#;
+    for first in [
+        String::new(),
+        format!("[ -e $0.first ] || {{ touch $0.first; {token}; exit; }};"),
+    ] {
+        let folder = tempfile::tempdir().unwrap();
+        let hangs = folder.path().join("hangs");
+        let script = format!("set -- $0; {first} touch {}; exec sleep 40", hangs.display())
+            .replace("$0", &folder.path().join("plugin").display().to_string());
+        let kubeconfig = with_plugin(folder.path(), &script);
+        let mut wrapper = start(&kubeconfig, &[], "sleep 60");
+        until("the plugin hangs", async || hangs.exists().then_some(())).await;
+        terminate(&wrapper);
+        let status = within("the wrapper ends", wrapper.wait()).await.unwrap();
+        assert_eq!(status.code(), Some(0), "{first}");
+    }
+}
+
+#[tokio::test]
+async fn a_program_that_cannot_be_started_now_is_tried_again_after_a_pause() {
+    let folder = tempfile::tempdir().unwrap();
+    let (plane, _server, kubeconfig) = serve(folder.path()).await;
+    let leases: Api<Lease> = Api::namespaced(plane.client(), "kube-system");
+    // A file that somebody writes cannot be executed.
+    let busy = folder.path().join("busy");
+    std::fs::copy("/bin/true", &busy).unwrap();
+    let writer = std::fs::OpenOptions::new().append(true).open(&busy).unwrap();
+    let args = [
+        "run",
+        "--lease",
+        LEASE,
+        "--binary-version",
+        "1.30",
+        "--identity",
+        "alpha",
+        "--",
+        busy.to_str().unwrap(),
+    ];
+    let mut wrapper = candidate(&args)
+        .env("KUBECONFIG", &kubeconfig)
+        .stderr(Stdio::null())
+        .spawn()
+        .unwrap();
+    offer(&leases, "alpha").await;
+    let offers = async || {
+        let lease = leases.get("alpha").await.unwrap();
+        !wire::read_identity(&lease).unwrap().leads.is_empty()
+    };
+    until("withdrawn", async || (!offers().await).then_some(())).await;
+    drop(writer);
+    until("offered again", async || offers().await.then_some(())).await;
+    offer(&leases, "alpha").await;
+    let status = within("the wrapper ends", wrapper.wait()).await.unwrap();
+    assert_eq!(status.code(), Some(0));
+}
+
+#[tokio::test]
+async fn an_outage_is_told_once_and_not_at_each_attempt() {
+    let folder = tempfile::tempdir().unwrap();
+    let (plane, server, kubeconfig) = serve(folder.path()).await;
+    let leases: Api<Lease> = Api::namespaced(plane.client(), "kube-system");
+    let log = folder.path().join("log");
+    let args = [
+        "run",
+        "--lease",
+        LEASE,
+        "--binary-version",
+        "1.30",
+        "--identity",
+        "alpha",
+        "--lease-duration",
+        "2s",
+        "--",
+        "sleep",
+        "60",
+    ];
+    let _wrapper = candidate(&args)
+        .env("KUBECONFIG", &kubeconfig)
+        .stderr(std::fs::File::create(&log).unwrap())
+        .spawn()
+        .unwrap();
+    offer(&leases, "alpha").await;
+    let text = || std::fs::read_to_string(&log).unwrap();
+    until("started", async || {
+        text().contains("program started").then_some(())
+    })
+    .await;
+    server.shutdown().await;
+    until("work stopped", async || {
+        text().contains("work stopped").then_some(())
+    })
+    .await;
+    // Ten attempts and more at giving the lease back.
+    #[expect(
+        clippy::disallowed_methods,
+        reason = "a test looks at a real process for a while"
+    )]
+    tokio::time::sleep(Duration::from_secs(3)).await;
+    let text = text();
+    assert!(!text.contains('\u{1b}'), "colours in a file");
+    let told = text
+        .lines()
+        .filter(|line| line.contains("WARN") || line.contains("ERROR"));
+    let told: Vec<&str> = told.collect();
+    assert!(told.iter().any(|line| line.contains("release")), "{text}");
+    assert!(told.len() <= 12, "{} lines:\n{}", told.len(), told.join("\n"));
 }
