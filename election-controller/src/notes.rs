@@ -59,31 +59,32 @@ pub(crate) fn channel(client: kube::Client, options: &Options, clock: SharedCloc
 }
 
 impl Notes {
-    /// A grant, or a change of the nomination, that the server has taken.
-    pub(crate) fn wrote(&mut self, write: &LeaseWrite, reason: &Reason) {
-        self.failing.remove(&write.key);
-        let (did, whom) = match write.kind {
-            WriteKind::Nominate => ("Nominated", &write.record.preferred_holder),
-            _ => ("Offered", &write.record.holder),
+    /// A request that the server has carried out. A grant, and a change of the nomination, is told.
+    pub(crate) fn done(&mut self, request: &Request) {
+        self.failing.remove(request.key());
+        if let Request::Write(write, reason) = request {
+            self.wrote(write, reason);
+        }
+    }
+
+    fn wrote(&self, write: &LeaseWrite, reason: &Reason) {
+        let nominates = write.kind == WriteKind::Nominate;
+        let whom = match nominates {
+            true => write.record.preferred_holder.as_ref(),
+            false => write.record.holder.as_ref(),
         };
         let (did, text) = match whom {
-            Some(whom) if did == "Offered" => (did, format!("Offered to {whom}: {reason}")),
-            Some(whom) => (did, format!("Nominated {whom}: {reason}")),
+            Some(whom) if nominates => ("Nominated", format!("Nominated {whom}: {reason}")),
+            Some(whom) => ("Offered", format!("Offered to {whom}: {reason}")),
             None => ("NominationCleared", format!("Nomination cleared: {reason}")),
         };
-        let secondary = whom.as_ref().map(|whom| candidate(&write.key, whom));
         self.put(Note {
             regarding: lease(&write.key, Some(&write.uid)),
             event: Event {
-                secondary,
+                secondary: whom.map(|whom| candidate(&write.key, whom)),
                 ..event(EventType::Normal, did, reason.code(), text)
             },
         });
-    }
-
-    /// A lease that the server has created: its first grant tells of it.
-    pub(crate) fn created(&mut self, key: &LeaseKey) {
-        self.failing.remove(key);
     }
 
     /// A request that the server refuses, and will refuse again: told once in a while, not with each attempt.

@@ -97,11 +97,14 @@ impl Look {
         let mut objects = Objects::default();
         while scopes.iter_mut().any(|(_, scope)| !scope.elector.is_synced()) {
             let (index, event) = scopes.next().await;
-            if let WatchEvent::Lost(why) = event {
-                return Err(SurveyError::List { why });
-            }
-            if let Some(scope) = scopes.get_mut(index) {
-                objects.take(index, scope.take(clock.now(), event));
+            // One list of each is enough: what a watch says meanwhile, or that it may not be watched, changes nothing.
+            let unlisted = scopes.get_mut(index).filter(|scope| !scope.elector.is_synced());
+            match (unlisted, event) {
+                (Some(_), WatchEvent::Lost(why)) => return Err(SurveyError::List { why }),
+                (Some(scope), event) => {
+                    objects.take(index, scope.take(clock.now(), event));
+                }
+                (None, _) => {}
             }
         }
         let mut look = Self {

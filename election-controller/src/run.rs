@@ -2,6 +2,7 @@
 //!
 //! Nothing is decided here, and nothing here waits for a request: requests run beside the loop and come back as events.
 
+use std::pin::pin;
 use std::time::Duration;
 
 use candidate::clock::SharedClock;
@@ -49,17 +50,14 @@ pub async fn run(
         clock: clock.clone(),
         acting: options.acting,
     };
-    let publishing = publisher.run();
-    tokio::pin!(shutdown, publishing);
+    // The end drops the notes, so the publisher ends with the last of them.
+    let electing = async {
+        elector.run(pin!(shutdown)).await;
+        clock.sleep_until(clock.now() + LAST_EVENTS).await;
+    };
     tokio::select! {
-        () = elector.run(shutdown) => {}
-        () = &mut publishing => {}
-    }
-    // The elector has dropped its notes, so publishing ends with the last of them.
-    let patience = clock.sleep_until(clock.now() + LAST_EVENTS);
-    tokio::select! {
-        () = publishing => {}
-        () = patience => {}
+        () = electing => {}
+        () = publisher.run() => {}
     }
     Ok(())
 }
@@ -202,38 +200,33 @@ async fn may_act(acting: &mut Option<watch::Receiver<bool>>) -> bool {
 /// Says what became of a request, in the log and as an Event.
 pub(crate) fn report(notes: &mut Notes, now: Mono, request: &Request, outcome: &Outcome) {
     let (lease, verb) = (request.key(), request.verb());
-    match (outcome, request) {
-        (Outcome::Done(_), Request::Write(write, reason)) => {
-            notes.wrote(write, reason);
-            tracing::info!(%lease, decision = verb, reason = reason.code(), "done: {reason}");
+    match outcome {
+        Outcome::Done(_) => {
+            let (reason, why) = match request {
+                Request::Create(_, reason) | Request::Write(_, reason) => (reason.code(), reason.to_string()),
+                Request::Delete(..) => (
+                    "DeadCandidate",
+                    "it was silent for ten of its lease durations".to_owned(),
+                ),
+            };
+            tracing::info!(%lease, request = verb, reason, "done: {why}");
+            notes.done(request);
         }
-        (Outcome::Done(_), Request::Create(_, reason)) => {
-            notes.created(lease);
-            tracing::info!(%lease, decision = verb, reason = reason.code(), "done: {reason}");
+        Outcome::Conflict => {
+            tracing::debug!(%lease, request = verb, "not done: the lease has changed meanwhile");
         }
-        (Outcome::Done(_), Request::Delete(..)) => {
-            tracing::info!(
-                %lease,
-                decision = verb,
-                reason = "DeadCandidate",
-                "done: this candidate has been silent for ten of its lease durations"
-            );
-        }
-        (Outcome::Conflict, _) => {
-            tracing::debug!(%lease, decision = verb, "not done: the lease has changed meanwhile");
-        }
-        (Outcome::Refused(why), _) => {
+        Outcome::Refused(why) => {
             let permission = request.permission();
             tracing::error!(
                 %lease,
-                decision = verb,
+                request = verb,
                 why,
                 "refused by the API server: the elector needs the permission to {permission} leases here"
             );
             notes.failed(now, request, why);
         }
-        (Outcome::Unknown(why), _) => {
-            tracing::warn!(%lease, decision = verb, why, "it may have been done or not");
+        Outcome::Unknown(why) => {
+            tracing::warn!(%lease, request = verb, why, "it may have been done or not");
         }
     }
 }

@@ -9,9 +9,9 @@ use election_core::wire;
 use http::Method;
 use tokio::sync::watch;
 
-use crate::road::{Break, Fate, Road, is_watch, writes_lease};
+use crate::road::{Break, Fate, Road, is_watch, writes_event, writes_lease};
 use crate::weather::{GatedClock, Weather, detach};
-use crate::world::{DEMO, NOON, World, held_by, options, pass, process};
+use crate::world::{DEMO, NOON, World, candidate_for, held_by, named, options, pass, process, released};
 
 const MOMENT: Duration = Duration::from_millis(50);
 
@@ -97,6 +97,112 @@ async fn a_lost_answer_is_noticed_at_the_deadline_and_nothing_is_done_twice() {
     // Nothing more is asked for the lease before the open request has ended: 2.4 s after it was sent.
     let took = world.until_holder(DEMO, "bravo").await;
     assert!(took <= Duration::from_millis(2500), "{took:?}");
+}
+
+/// Invariant: S8.
+#[tokio::test(start_paused = true)]
+async fn a_write_that_arrives_late_changes_nothing_that_was_not_seen() {
+    let mut world = World::new();
+    let road = on_a_road(&world).await;
+    world.create(process("alpha", "1.30")).await;
+    let mut dead = process("dead", "1.30");
+    dead.spec.get_or_insert_default().lease_duration_seconds = Some(1);
+    world.create(dead).await;
+    world.create(named("other", released())).await;
+    pass(Duration::from_secs(5)).await;
+    road.rule(|request| match writes_lease(request) {
+        true => Fate::Late(Duration::from_secs(2)),
+        false => Fate::Passes,
+    });
+    // An offer is on its way when somebody else claims the lease.
+    world
+        .create(candidate_for("bravo", "1.30", "default/other"))
+        .await;
+    pass(Duration::from_secs(1)).await;
+    let claimed = world.renew("other", "kcm-1", None).await;
+    pass(Duration::from_secs(3)).await;
+    assert_eq!(world.get("other").await, Some(claimed));
+    // So is the deletion of a candidate when that shows life.
+    pass(Duration::from_millis(1500)).await;
+    let alive = world.renew("dead", "dead", None).await;
+    pass(Duration::from_secs(5)).await;
+    assert_eq!(world.get("dead").await, Some(alive));
+    pass(Duration::from_secs(20)).await;
+    assert_eq!(world.get("dead").await, None, "it is collected in the end");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_lease_that_cannot_be_written_delays_no_other() {
+    let world = World::new();
+    let road = on_a_road(&world).await;
+    road.rule(
+        |request| match request.method() == Method::POST && writes_lease(request) {
+            true => Fate::Lost,
+            false => Fate::Passes,
+        },
+    );
+    world.create(process("alpha", "1.30")).await;
+    pass(Duration::from_secs(1)).await;
+    world.create(named("other", released())).await;
+    world
+        .create(candidate_for("bravo", "1.30", "default/other"))
+        .await;
+    assert!(world.until_holder("other", "bravo").await <= MOMENT);
+}
+
+#[tokio::test(start_paused = true)]
+async fn no_more_requests_are_open_at_once_than_allowed() {
+    let world = World::new();
+    let road = Road::new();
+    let (count, counted) = watch::channel(0);
+    road.rule(move |request| {
+        if !writes_lease(request) {
+            return Fate::Passes;
+        }
+        count.send_modify(|count| *count += 1);
+        Fate::Lost
+    });
+    for number in 0..5 {
+        let lease = format!("lease-{number}");
+        world.create(named(&lease, released())).await;
+        let name = format!("candidate-{number}");
+        world
+            .create(candidate_for(&name, "1.30", &format!("default/{lease}")))
+            .await;
+    }
+    let mut options = options();
+    options.concurrency = 2;
+    let client = road.client(world.plane.client_as(&options.instance));
+    let _elector = world.elector_with(client, options);
+    for (after_ms, open) in [(100, 2), (2_400, 4), (2_400, 6)] {
+        pass(Duration::from_millis(after_ms)).await;
+        assert_eq!(*counted.borrow(), open);
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn it_ends_when_asked_and_publishes_its_last_events() {
+    for (fate, told) in [(Fate::Late(Duration::from_millis(100)), 1), (Fate::Lost, 0)] {
+        let world = World::new();
+        world.create(released()).await;
+        world.create(process("alpha", "1.30")).await;
+        let road = Road::new();
+        road.rule(move |request| match writes_event(request) {
+            true => fate,
+            false => Fate::Passes,
+        });
+        let client = road.client(world.client());
+        let shutdown = async {
+            world.until_holder(DEMO, "alpha").await;
+        };
+        let began = world.clock.now();
+        run(client, options(), world.clock.clone(), shutdown)
+            .await
+            .expect("valid options");
+        assert_eq!(world.events().await.len(), told, "{fate:?}");
+        let took = world.clock.now().since(began);
+        assert!(took <= Duration::from_millis(600), "{fate:?}: {took:?}");
+    }
 }
 
 #[tokio::test(start_paused = true)]

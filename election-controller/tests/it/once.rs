@@ -7,19 +7,14 @@ use election_core::wire;
 use k8s_openapi::api::coordination::v1::Lease;
 use kube::api::ListParams;
 
-use crate::road::{Fate, Road, writes_event, writes_lease};
-use crate::world::{DEMO, World, annotation, held_by, options, process, released};
+use crate::road::{Fate, Road, is_watch, writes_event, writes_lease};
+use crate::world::{DEMO, World, annotation, held_by, named, options, process, released};
 
 fn leads(name: &str, version: &str, lease: &str) -> Lease {
     let mut candidate = process(name, version);
     let notes = candidate.metadata.annotations.get_or_insert_default();
     notes.insert(wire::CAN_LEAD_LEASES.to_owned(), lease.to_owned());
     candidate
-}
-
-fn named(name: &str, mut lease: Lease) -> Lease {
-    lease.metadata.name = Some(name.to_owned());
-    lease
 }
 
 /// A lease that is missing, one that was given back, one whose leader is not the best, and somebody who wants too much.
@@ -185,4 +180,25 @@ async fn a_permission_that_is_missing_is_named() {
         "leases cannot be listed: the permission to list leases.coordination.k8s.io in all namespaces is missing: the \
          road says Forbidden (403)"
     );
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_dry_run_needs_only_to_list() {
+    let world = busy().await;
+    let road = Road::new();
+    let mut lists = 0;
+    road.rule(move |request| {
+        lists += i32::from(!is_watch(request));
+        match (is_watch(request), lists) {
+            (true, _) => Fate::Answered(403, "Forbidden"),
+            // The other namespace is listed well after the first may not be watched.
+            (false, 2) => Fate::Late(Duration::from_secs(1)),
+            (false, _) => Fate::Passes,
+        }
+    });
+    let mut options = options();
+    options.namespaces = vec!["default".to_owned(), "kube-system".to_owned()];
+    let client = road.client(world.client());
+    let report = survey(client, options, world.clock.clone()).await.unwrap();
+    assert_eq!(report.leases.len(), 3);
 }

@@ -3,6 +3,7 @@
 //! Random weather is in `weather`; here a test says what happens to which request.
 
 use std::sync::{Arc, Mutex};
+use std::time::Duration;
 
 use bytes::Bytes;
 use futures::StreamExt;
@@ -15,6 +16,8 @@ use serde_json::json;
 use tokio::sync::watch;
 use tower::BoxError;
 
+use crate::weather::wait;
+
 /// What becomes of a request.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Fate {
@@ -26,6 +29,8 @@ pub(crate) enum Fate {
     Lost,
     /// The server carries it out, and the answer is lost.
     Unanswered,
+    /// It reaches the server only after this time.
+    Late(Duration),
 }
 
 /// How open watches break.
@@ -90,6 +95,7 @@ impl Road {
         match fate {
             Fate::Answered(code, reason) => return Ok(refusal(code, reason)),
             Fate::Lost => std::future::pending().await,
+            Fate::Late(by) => wait(by).await,
             Fate::Passes | Fate::Unanswered => {}
         }
         let watches = is_watch(&request);

@@ -258,6 +258,12 @@ pub(crate) fn released() -> Lease {
     lease
 }
 
+/// The same lease by another name.
+pub(crate) fn named(name: &str, mut lease: Lease) -> Lease {
+    lease.metadata.name = Some(name.to_owned());
+    lease
+}
+
 pub(crate) fn holder_of(lease: &Lease) -> Option<String> {
     lease
         .spec
