@@ -137,6 +137,7 @@ impl Knobs {
 pub(crate) fn run() -> anyhow::Result<ExitCode> {
     let Command::Run(args) = Cli::parse().command;
     start_log(args.log_format);
+    end_on_panic();
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .worker_threads(2)
         .enable_all()
@@ -146,6 +147,16 @@ pub(crate) fn run() -> anyhow::Result<ExitCode> {
     // A credential plugin that hangs holds a thread of the runtime, and must not hold this process.
     runtime.shutdown_background();
     result
+}
+
+/// Invariant: S1. Unwinding would give the lease back while the program is still being killed; when this process is gone, its
+/// keeper kills the program, and the lease expires.
+fn end_on_panic() {
+    let report = std::panic::take_hook();
+    std::panic::set_hook(Box::new(move |info| {
+        report(info);
+        std::process::abort();
+    }));
 }
 
 async fn stand(args: RunArgs) -> anyhow::Result<ExitCode> {

@@ -8,6 +8,7 @@ use candidate::clock::{Clock, TokioClock};
 use candidate::{Builder, Candidate, EndReason, Error, JoinError, Overrun};
 use election_core::wire;
 use election_core::{LeaderLease, LeaseKey, LeaseSeconds, LeaseState, Mono, Timing, Wall};
+use futures::FutureExt;
 use k8s_openapi::api::coordination::v1::Lease;
 use kube::Api;
 use kube::api::{DeleteParams, PostParams};
@@ -417,6 +418,18 @@ async fn work_that_wakes_after_a_pause_of_the_process_does_not_act_again() {
         last_act < deadline,
         "the work acted at {last_act:?}, its deadline was {deadline:?}"
     );
+}
+
+#[tokio::test(start_paused = true)]
+async fn work_that_panics_gives_the_lease_back() {
+    let server = ControlPlane::new();
+    let mut alpha = builder(&server, "alpha").join().await.unwrap();
+    let (leadership, ()) = tokio::join!(alpha.lead(), offer(&server, "alpha"));
+    let leadership = leadership.unwrap().expect("alpha leads");
+    let work = leadership.run(async { panic!("as a test wants it") });
+    let caught = std::panic::AssertUnwindSafe(work).catch_unwind().await;
+    assert!(caught.is_err(), "the panic is the caller's to see");
+    until_state(&server, LeaseState::Released).await;
 }
 
 #[tokio::test(start_paused = true)]
