@@ -39,7 +39,7 @@ struct Step {
     run: fn(&Path) -> Outcome,
 }
 
-const STEPS: [Step; 13] = [
+const STEPS: [Step; 12] = [
     Step {
         name: "toolchain",
         about: "the compiler is not older than rust-version",
@@ -72,13 +72,8 @@ const STEPS: [Step; 13] = [
     },
     Step {
         name: "tests",
-        about: "unit tests and integration tests",
+        about: "unit tests, integration tests, the examples in the documentation",
         run: cargo::tests,
-    },
-    Step {
-        name: "doctests",
-        about: "the examples in the documentation",
-        run: cargo::doctests,
     },
     Step {
         name: "docs",
