@@ -158,6 +158,8 @@ fn an_offer_that_no_term_was_ended_for_may_fail() {
     check("somebody took it from under the offer", false, |cluster| {
         cluster.write("demo", |lease, _| lease.end_of_term(&"bravo".into()));
         cluster.write("demo", |lease, _| lease.hand_over(&"bravo".into()));
+        cluster.edit("demo", lead_as_alpha);
+        cluster.write("demo", |lease, now| lease.release(1, now));
     });
 }
 

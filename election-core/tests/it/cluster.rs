@@ -287,6 +287,13 @@ impl Cluster {
         }
     }
 
+    pub(crate) fn identity(&self, name: &str) -> Option<&IdentityLease> {
+        match self.store.get(&key(name)) {
+            Some(Item::Identity(lease)) => Some(lease),
+            _ => None,
+        }
+    }
+
     /// Changes the record of a leader lease, creating the lease if it is missing.
     pub(crate) fn edit(&mut self, name: &str, change: impl FnOnce(&mut Record, Wall)) {
         let stamp = self.next_stamp();

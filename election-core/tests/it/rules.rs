@@ -2,13 +2,13 @@
 
 use std::time::Duration;
 
-use election_core::elector::{Event, Output, Reason, Rules};
+use election_core::elector::{Event, Outcome, Output, Reason, Rules};
 use election_core::{
     Elector, Identity, Item, LeaderLease, LeaseKey, LeaseSeconds, Mono, Record, Revision, Uid, Wall,
     WriteKind,
 };
 
-use crate::cluster::{Cluster, key, versions};
+use crate::cluster::{Cluster, Server, key, versions};
 
 const LEADER: &str = "leader";
 
@@ -413,6 +413,73 @@ fn time_without_connection_is_nobodys_age() {
 }
 
 #[test]
+fn a_dead_candidate_is_collected_ten_durations_after_its_last_life_under_one_watch() {
+    let check = |name: &str, expected: u64, story: fn(&mut Cluster)| {
+        let mut cluster = Cluster::new(Rules::default());
+        cluster.candidate("alpha", |lease| {
+            lease.duration = LeaseSeconds::new(10).expect("positive")
+        });
+        cluster.list();
+        cluster.until(Duration::from_secs(50));
+        story(&mut cluster);
+        cluster.until(Duration::from_millis(expected - 1));
+        assert_eq!(cluster.requests, [], "{name}: too early");
+        cluster.until(Duration::from_millis(expected));
+        assert!(
+            matches!(cluster.requests.as_slice(), [Output::DeleteIdentity { .. }]),
+            "{name}"
+        );
+    };
+    check("no life", 100_000, |_| {});
+    check("a label", 100_000, |cluster| cluster.candidate("alpha", |_| {}));
+    check("life", 150_000, |cluster| {
+        let stamp = cluster.next_stamp();
+        cluster.candidate("alpha", |lease| lease.renew_time = Some(stamp));
+    });
+    check("a gap", 160_000, |cluster| {
+        cluster.lose();
+        cluster.until(Duration::from_secs(60));
+        cluster.resume();
+    });
+    check("a relist", 150_000, |cluster| cluster.list());
+    check("one that came later", 150_000, |cluster| {
+        cluster.delete("alpha");
+        cluster.candidate("alpha", |lease| {
+            lease.duration = LeaseSeconds::new(10).expect("positive")
+        });
+    });
+}
+
+#[test]
+fn a_turn_that_comes_more_than_a_second_late_lists_before_it_judges() {
+    let check = |late: u64, lists: bool, turn: fn(&mut Cluster)| {
+        let mut cluster = cluster();
+        cluster.edit("demo", hold);
+        cluster.list();
+        cluster.freeze(Duration::from_millis(15_000 + late));
+        turn(&mut cluster);
+        assert_eq!(
+            cluster.requests == [Output::Relist],
+            lists,
+            "{late} ms late: {}",
+            cluster.log
+        );
+        // Only a list will do: what a watch that goes on has in store is not here yet.
+        cluster.feed(Event::Lost);
+        cluster.feed(Event::Resumed);
+        assert_eq!(cluster.elector.is_synced(), !lists, "{late} ms late");
+        cluster.list();
+        assert!(cluster.elector.is_synced());
+    };
+    check(1_000, false, Cluster::drain);
+    check(1_001, true, Cluster::drain);
+    // Also when it comes with news.
+    let news = |cluster: &mut Cluster| cluster.candidate("standby", |_| {});
+    check(1_000, false, news);
+    check(1_001, true, news);
+}
+
+#[test]
 fn some_keys_are_never_granted() {
     let check = |namespace: &str, name: &str, expected: bool| {
         let mut elector = Elector::new(Rules::default());
@@ -433,17 +500,27 @@ fn some_keys_are_never_granted() {
                 items: vec![Item::Leader(lease.clone())],
             },
         );
-        elector.handle(
-            now,
-            Event::Applied(Item::Leader(LeaderLease {
-                revision: Revision::new("6"),
-                ..lease
-            })),
-        );
+        let at = |revision: &str| {
+            Item::Leader(LeaderLease {
+                revision: Revision::new(revision),
+                ..lease.clone()
+            })
+        };
+        elector.handle(now, Event::Applied(at("6")));
+        elector.handle(now, Event::Deleted(at("7")));
         assert_eq!(
             elector.election(&LeaseKey::new(namespace, name)).is_some(),
             expected,
             "{namespace}/{name}"
+        );
+        let mut cluster = Cluster::new(Rules::default());
+        cluster.list();
+        let named = LeaseKey::new(namespace, name);
+        cluster.candidate("alpha", |lease| lease.leads = vec![named.clone()]);
+        assert_eq!(
+            cluster.elector.election(&named).is_some(),
+            expected,
+            "{named}, named by a candidate"
         );
     };
     check("kube-system", "kube-scheduler", true);
@@ -454,16 +531,26 @@ fn some_keys_are_never_granted() {
 
 #[test]
 fn a_lease_that_offers_itself_is_never_a_leader_lease() {
-    let mut cluster = Cluster::new(Rules::default());
-    cluster.list();
-    // Somebody offers itself for the identity lease of somebody else.
-    cluster.candidate("alpha", |lease| {
-        lease.versions = Ok(versions("1.29", "1.29"));
-        lease.leads = vec![key("bravo")];
-    });
-    cluster.candidate("bravo", |lease| lease.leads.clear());
-    cluster.until(Duration::from_secs(60));
-    assert_eq!(cluster.requests, [], "{}", cluster.log);
+    // Somebody offers itself for the identity lease of somebody else, which was there before or comes later.
+    let story = |names: [&str; 2]| {
+        let mut cluster = Cluster::new(Rules::default());
+        cluster.list();
+        for name in names {
+            cluster.candidate(name, |lease| {
+                lease.versions = Ok(versions("1.29", "1.29"));
+                lease.leads = if name == "alpha" {
+                    vec![key("bravo")]
+                } else {
+                    Vec::new()
+                };
+            });
+        }
+        cluster.until(Duration::from_secs(60));
+        assert_eq!(cluster.requests, [], "{}", cluster.log);
+        cluster
+    };
+    story(["bravo", "alpha"]);
+    let mut cluster = story(["alpha", "bravo"]);
     let reason = cluster.explain("bravo").expect("an election").step.reason;
     assert_eq!(reason, Reason::KeyOfIdentityLease);
     // It is deleted: now its name is free.
@@ -502,6 +589,142 @@ fn a_leader_lease_that_becomes_an_identity_lease_is_gone() {
 }
 
 #[test]
+fn what_became_of_a_lease_while_it_was_an_identity_lease_is_not_known() {
+    let mut cluster = cluster();
+    cluster.list();
+    cluster.until(Duration::from_millis(400));
+    cluster.candidate("demo", |lease| lease.leads.clear());
+    cluster.until(Duration::from_secs(40));
+    cluster.edit("demo", |_, _| {});
+    let reason = cluster.explain("demo").expect("an election").step.reason;
+    assert_eq!(reason.code(), "QuietTime", "{reason}");
+}
+
+/// The state that a list or a newer event has shown stands, whatever comes late.
+#[test]
+fn older_news_change_nothing() {
+    let mut cluster = cluster();
+    cluster.edit("demo", hold);
+    let old = cluster.leader("demo").expect("a lease").clone();
+    cluster.candidate("standby", |_| {});
+    cluster.edit("demo", |record, stamp| record.renew_time = Some(stamp));
+    cluster.list();
+    let before = cluster.explain("demo").expect("an election").to_string();
+    let released = LeaderLease {
+        record: Record {
+            renew_time: Some(Wall::from_micros(1)),
+            ..Record::default()
+        },
+        ..old.clone()
+    };
+    let gone = election_core::IdentityLease {
+        revision: old.revision.clone(),
+        leads: Vec::new(),
+        ..cluster.identity("standby").expect("a candidate").clone()
+    };
+    let identities = [LEADER, "standby"].map(|name| cluster.identity(name).expect("a candidate").clone());
+    let mut items = vec![Item::Leader(released.clone())];
+    items.extend(identities.map(Item::Identity));
+    for late in [
+        Event::Listed { items },
+        Event::Applied(Item::Leader(released.clone())),
+        Event::Deleted(Item::Leader(released)),
+        Event::Applied(Item::Identity(gone.clone())),
+        Event::Deleted(Item::Identity(gone)),
+    ] {
+        let name = format!("{late:?}");
+        cluster.feed(late);
+        let after = cluster.explain("demo").expect("an election").to_string();
+        assert_eq!(after, before, "{name}");
+    }
+    assert_eq!(cluster.requests, [], "{}", cluster.log);
+    // Also when it has become an identity lease since.
+    cluster.candidate("demo", |lease| lease.leads.clear());
+    cluster.feed(Event::Applied(Item::Leader(old)));
+    let reason = cluster.explain("demo").expect("an election").step.reason;
+    assert_eq!(reason, Reason::KeyOfIdentityLease);
+}
+
+#[test]
+fn a_candidate_that_a_list_does_not_show_is_gone() {
+    let mut cluster = cluster();
+    cluster.edit("demo", hold);
+    cluster.list();
+    cluster.lose();
+    cluster.delete("standby");
+    cluster.list();
+    let explanation = cluster.explain("demo").expect("an election");
+    assert_eq!(explanation.candidates.len(), 1);
+}
+
+/// A lease without creation time comes last among equals: no server sends one, so somebody else may have.
+#[test]
+fn the_oldest_of_equals_is_one_that_tells_its_age() {
+    let mut cluster = cluster();
+    cluster.candidate(LEADER, |lease| lease.created = None);
+    cluster.edit("demo", |record, stamp| record.renew_time = Some(stamp));
+    cluster.list();
+    let holder = cluster.leader("demo").expect("a lease").record.holder.clone();
+    assert_eq!(holder, Some("standby".into()));
+}
+
+// --- Requests -------------------------------------------------------------------------------------------------------
+
+#[test]
+fn one_request_is_open_at_a_time() {
+    let mut cluster = cluster();
+    cluster.server = Server::Silent;
+    cluster.edit("demo", |record, stamp| record.renew_time = Some(stamp));
+    cluster.list();
+    cluster.edit("demo", |_, _| {});
+    cluster.candidate("standby", |_| {});
+    cluster.until(Duration::from_secs(60));
+    assert_eq!(cluster.requests.len(), 1, "{}", cluster.log);
+}
+
+#[test]
+fn news_do_not_make_a_request_that_was_refused_come_sooner() {
+    let mut cluster = cluster();
+    cluster.server = Server::Refuses("no".into());
+    cluster.edit("demo", |record, stamp| record.renew_time = Some(stamp));
+    cluster.list();
+    cluster.until(Duration::from_millis(900));
+    cluster.edit("demo", |_, _| {});
+    assert_eq!(cluster.requests.len(), 1, "{}", cluster.log);
+    cluster.until(Duration::from_secs(1));
+    assert_eq!(cluster.requests.len(), 2, "{}", cluster.log);
+}
+
+#[test]
+fn a_create_is_seen_when_the_watch_or_a_list_has_shown_what_became_of_it() {
+    let created = |cluster: &Cluster| {
+        let create = |output: &&Output| matches!(output, Output::Create { .. });
+        cluster.requests.iter().filter(create).count()
+    };
+    // By the watch, before its answer.
+    let mut elector = cluster();
+    elector.server = Server::Silent;
+    elector.list();
+    elector.until(Duration::from_secs(16));
+    assert_eq!(created(&elector), 1);
+    elector.edit("demo", |_, _| {});
+    let lease = elector.leader("demo").cloned();
+    elector.answer(&key("demo"), Outcome::Done(lease));
+    elector.drain();
+    assert_eq!(elector.requests.len(), 2, "the offer: {}", elector.log);
+    // By a list that does not show it any more.
+    let mut elector = cluster();
+    elector.list();
+    elector.lag();
+    elector.until(Duration::from_secs(16));
+    assert_eq!((created(&elector), elector.requests.len()), (1, 1));
+    elector.delete("demo");
+    elector.list();
+    elector.until(Duration::from_secs(17));
+    assert_eq!(created(&elector), 2, "{}", elector.log);
+}
+
+#[test]
 fn an_event_costs_only_the_elections_that_it_concerns() {
     let mut cluster = Cluster::new(Rules::default());
     for index in 0..500 {
@@ -528,8 +751,10 @@ fn an_elector_that_stands_by_writes_nothing_and_is_warm() {
     cluster.elector.handle(cluster.now, Event::Acting(false));
     cluster.list();
     cluster.until(Duration::from_secs(20));
-    assert_eq!(cluster.requests, [], "{}", cluster.log);
     assert_eq!(cluster.elector.deadline(), None);
+    // Nor when its shell asks it all the same.
+    cluster.drain();
+    assert_eq!(cluster.requests, [], "{}", cluster.log);
     cluster.feed(Event::Acting(true));
     // It saw the last life 20 s ago, and need not wait.
     assert_eq!(cluster.requests.len(), 1, "{}", cluster.log);
