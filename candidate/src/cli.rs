@@ -31,16 +31,27 @@ enum Command {
 
 const RUN_HELP: &str = "\
 Examples:
-  candidate run --lease kube-system/backup --binary-version 1.4.2 -- /usr/bin/backup --all
+  # A program that runs on one replica at a time.
+  candidate run --lease kube-system/backup --binary-version 1.4.2 -- \\
+      /usr/bin/backup --all
+
+  # A program that behaves as an older version; it must not elect by itself.
   candidate run --lease kube-system/kube-controller-manager --identity kcm-a \\
-      --binary-version 1.30 --compatibility-version 1.29 -- kube-controller-manager --leader-elect=false
+      --binary-version 1.30 --compatibility-version 1.29 -- \\
+      kube-controller-manager --leader-elect=false
 
-The program finds ELECTION_LEASE, ELECTION_IDENTITY, ELECTION_TOKEN (the fencing token, rising over terms) and
-ELECTION_TERM in its environment. When its term ends it gets SIGTERM, and what still runs is killed before another
-candidate can lead. SIGHUP, SIGUSR1 and SIGUSR2 are passed on to it.
+Environment of the program:
+  ELECTION_LEASE     the leader lease, NAMESPACE/NAME
+  ELECTION_IDENTITY  the identity of this candidate
+  ELECTION_TERM      the term that it leads
+  ELECTION_TOKEN     the fencing token, which rises from term to term
 
-Exit code: the program's own when it ended by itself (128 + the number of a signal), 0 after SIGTERM or SIGINT to this
-command, 1 on errors, 2 for wrong flags.";
+When its term ends, the program gets SIGTERM, and what still runs is killed
+before another candidate can lead. SIGHUP, SIGUSR1 and SIGUSR2 are passed on.
+
+Exit code: the program's own when it ended by itself (128 + the number of a
+signal), 0 after SIGTERM or SIGINT to this command, 1 on errors, 2 for wrong
+flags.";
 
 /// What `candidate run` is told.
 #[derive(Debug, Args)]

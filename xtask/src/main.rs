@@ -23,9 +23,30 @@ use anyhow::Context;
 use clap::{Parser, Subcommand};
 use local_controlplane::{UpOptions, up};
 
+const HELP: &str = "\
+Examples:
+  cargo xtask demo                     see it all, in a quarter of a minute
+  cargo xtask ci                       run all checks and tests
+  cargo xtask control-plane up         an API server to try things on
+  cargo xtask bench handover           how long a handover takes here";
+
+const UP_HELP: &str = "\
+Examples:
+  cargo xtask control-plane up
+  cargo xtask control-plane up --port 6443 --kubeconfig /tmp/local.kubeconfig
+  cargo xtask control-plane up --data-dir /tmp/local-data
+
+In another terminal, with the kubeconfig that it names:
+  kubectl --kubeconfig /tmp/local.kubeconfig get leases -A --watch";
+
+const RENDER_HELP: &str = "\
+Examples:
+  cargo xtask demo --record docs/demo.cast
+  cargo xtask render docs/demo.cast docs/demo.svg";
+
 /// Everything that this repository can do.
 #[derive(Debug, Parser)]
-#[command(name = "cargo xtask", bin_name = "cargo xtask")]
+#[command(name = "cargo xtask", bin_name = "cargo xtask", after_help = HELP)]
 struct Cli {
     #[command(subcommand)]
     command: Command,
@@ -46,6 +67,7 @@ enum Command {
     /// Run the whole list of checks.
     Ci(ci::CiArgs),
     /// Draw a recording as an animated SVG.
+    #[command(after_help = RENDER_HELP)]
     Render {
         /// A recording in the format asciicast v2.
         #[arg(value_name = "FILE.cast")]
@@ -59,6 +81,7 @@ enum Command {
 #[derive(Debug, Subcommand)]
 enum ControlPlane {
     /// Run it until Ctrl-C; says how kubectl reaches it.
+    #[command(after_help = UP_HELP)]
     Up {
         /// The port on 127.0.0.1; 0 takes any that is free.
         #[arg(long, default_value_t = 0)]

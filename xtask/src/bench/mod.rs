@@ -32,8 +32,17 @@ pub(crate) enum Bench {
     Handover(HandoverArgs),
 }
 
+const HANDOVER_HELP: &str = "\
+Examples:
+  cargo xtask bench handover
+  cargo xtask bench handover --rounds 100 --json
+
+Candidates, elector and API server are processes of their own, built with
+optimisation; the API server is the local control plane.";
+
 /// What `bench handover` is told.
 #[derive(Clone, Debug, Args)]
+#[command(after_help = HANDOVER_HELP)]
 pub(crate) struct HandoverArgs {
     /// How often each is measured.
     #[arg(long, default_value_t = 30, value_parser = clap::value_parser!(u32).range(1..))]

@@ -13,7 +13,7 @@ const PROGRAMS: [(&str, &[&[&str]]); 6] = [
     ("candidate", &[&[], &["run"]]),
     ("election-controller", &[&[]]),
     ("sample-controller", &[&[]]),
-    ("kubectl-leases", &[&[]]),
+    ("kubectl-leases", &[&[], &["status"]]),
     ("local-controlplane", &[&[]]),
     (
         "xtask",
@@ -45,6 +45,17 @@ pub(super) fn check(root: &Path) -> Outcome {
                 "{called}: {}\n{said}",
                 output.status
             );
+            // The help of a command that has others below it lists those.
+            ensure!(
+                said.contains("Examples:") || said.contains("Commands:"),
+                "{called} shows no example\n{said}"
+            );
+            for line in said.lines().skip_while(|line| *line != "Examples:") {
+                ensure!(
+                    line.chars().count() <= 80,
+                    "{called}: longer than 80 columns: {line}"
+                );
+            }
         }
     }
     Ok(None)

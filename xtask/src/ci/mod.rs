@@ -18,8 +18,15 @@ use clap::Args;
 
 use crate::{shell, workspace};
 
+const HELP: &str = "\
+Examples:
+  cargo xtask ci                       all steps
+  cargo xtask ci --list                which there are
+  cargo xtask ci fmt clippy tests      some of them";
+
 /// What `ci` is told.
 #[derive(Clone, Debug, Args)]
+#[command(after_help = HELP)]
 pub(crate) struct CiArgs {
     /// Only these steps; all when none is named.
     #[arg(value_name = "STEP")]

@@ -25,8 +25,20 @@ use crate::shell;
 use crate::workspace::{self, Binaries, Profile};
 use stage::{Observation, Stage};
 
+const HELP: &str = "\
+Examples:
+  cargo xtask demo
+  cargo xtask demo --scenario crash --scenario hand-written
+  cargo xtask demo --scenario sample-controller --keep
+  cargo xtask demo --kubeconfig ~/.kube/config --namespace election-demo
+  cargo xtask demo --record docs/demo.cast
+
+Exit code: 0 when everything was seen that should be, 1 when not: then the logs
+of the processes concerned are shown.";
+
 /// What `demo` is told.
 #[derive(Clone, Debug, Args)]
+#[command(after_help = HELP)]
 pub(crate) struct DemoArgs {
     /// Which scenarios to play; all when none is named.
     #[arg(long = "scenario", value_enum, value_name = "NAME")]
