@@ -191,6 +191,8 @@ fn start_log(format: LogFormat) {
         .with_env_filter(filter)
         .with_ansi(std::io::stderr().is_terminal())
         .with_writer(std::io::stderr)
+        // It would panic when nobody reads stderr any more.
+        .log_internal_errors(false)
         .with_target(false);
     match format {
         LogFormat::Text => log.init(),

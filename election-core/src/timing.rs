@@ -219,11 +219,16 @@ impl fmt::Display for Guarantees {
             "tolerated clock-rate error {} %, tolerated API outage {:?}, worst crash failover {:?}, worst graceful \
              handover {:?}",
             self.clock_rate_error_percent,
-            self.api_outage,
-            self.worst_crash_failover,
-            self.worst_graceful_handover
+            millis(self.api_outage),
+            millis(self.worst_crash_failover),
+            millis(self.worst_graceful_handover)
         )
     }
+}
+
+/// Without the nanoseconds that a third of a deadline leaves.
+const fn millis(duration: Duration) -> Duration {
+    Duration::from_millis(duration.as_millis() as u64)
 }
 
 /// Two knobs that contradict each other.

@@ -7,9 +7,9 @@ use std::time::Duration;
 use k8s_openapi::api::coordination::v1::Lease;
 use kube::Api;
 use local_controlplane::{ControlPlane, ServeOptions};
-use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader};
+use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader, Lines};
 use tokio::net::TcpListener;
-use tokio::process::{Child, Command};
+use tokio::process::{Child, ChildStderr, Command};
 
 /// No test waits for longer; on a quiet machine each takes a fraction of a second.
 const PATIENCE: Duration = Duration::from_secs(60);
@@ -63,19 +63,39 @@ fn path(file: &tempfile::NamedTempFile) -> &str {
     file.path().to_str().unwrap()
 }
 
-async fn line_with(child: &mut Child, word: &str) -> String {
-    let mut lines = BufReader::new(child.stderr.as_mut().unwrap()).lines();
-    let search = async {
-        while let Some(line) = lines.next_line().await.unwrap() {
-            if line.contains(word) {
-                return line;
-            }
+/// What a process says, as far as it has been read: a line that was read for another word is not lost.
+struct Log {
+    lines: Lines<BufReader<ChildStderr>>,
+    read: Vec<String>,
+}
+
+impl Log {
+    fn of(child: &mut Child) -> Self {
+        let lines = BufReader::new(child.stderr.take().unwrap()).lines();
+        Self {
+            lines,
+            read: Vec::new(),
         }
-        panic!("it ended without saying {word:?}");
-    };
-    tokio::time::timeout(PATIENCE, search)
-        .await
-        .expect("it should say it")
+    }
+
+    /// The first line with this word, be it said already or not.
+    async fn line_with(&mut self, word: &str) -> String {
+        if let Some(line) = self.read.iter().find(|line| line.contains(word)) {
+            return line.clone();
+        }
+        let search = async {
+            while let Some(line) = self.lines.next_line().await.unwrap() {
+                self.read.push(line.clone());
+                if line.contains(word) {
+                    return line;
+                }
+            }
+            panic!("it ended without saying {word:?}, but: {:#?}", self.read);
+        };
+        tokio::time::timeout(PATIENCE, search)
+            .await
+            .unwrap_or_else(|_| panic!("it should say {word:?}"))
+    }
 }
 
 async fn terminate(mut child: Child) -> Option<i32> {
@@ -176,14 +196,30 @@ async fn a_kubeconfig_that_cannot_be_used_is_named() {
 async fn a_server_that_is_down_is_waited_for() {
     let file = kubeconfig("http://127.0.0.1:1");
     let mut child = program(&["--kubeconfig", path(&file)]).spawn().unwrap();
-    let line = line_with(&mut child, "does not answer").await;
+    let mut log = Log::of(&mut child);
+    let line = log.line_with("does not answer").await;
     assert!(line.contains("waiting for it"), "{line}");
-    line_with(&mut child, "candidate; tolerated clock-rate error 25 %").await;
+    log.line_with("candidate; tolerated clock-rate error 25 %").await;
     assert_eq!(
         terminate(child).await,
         Some(0),
         "it should end when it is asked to, server or not"
     );
+}
+
+#[tokio::test]
+async fn whoever_read_its_log_may_go_away() {
+    let file = kubeconfig("http://127.0.0.1:1");
+    let mut child = program(&["--kubeconfig", path(&file)])
+        .env("RUST_LOG", "trace")
+        .spawn()
+        .unwrap();
+    let mut log = Log::of(&mut child);
+    log.line_with("does not answer").await;
+    drop(log);
+    let ended = tokio::time::timeout(Duration::from_millis(1500), child.wait()).await;
+    assert!(ended.is_err(), "it ended, though it had more to say: {ended:?}");
+    assert_eq!(terminate(child).await, Some(0));
 }
 
 #[tokio::test]
@@ -240,7 +276,8 @@ async fn of_two_processes_with_one_identity_the_first_ends_and_names_both() {
         "{said}"
     );
 
-    line_with(&mut second, "candidate; ").await;
+    let mut log = Log::of(&mut second);
+    log.line_with("candidate; ").await;
     assert_eq!(terminate(second).await, Some(0));
     server.shutdown().await;
 }
