@@ -5,6 +5,7 @@
 mod bench;
 mod cast;
 mod ci;
+mod conformance;
 mod demo;
 mod kubectl;
 mod plane;
@@ -64,6 +65,8 @@ enum Command {
     Bench(bench::Bench),
     #[command(hide = true)]
     BenchCandidate(bench::candidate::BenchCandidateArgs),
+    /// Check that an API server behaves as a real one does.
+    Conformance(conformance::ConformanceArgs),
     /// Run the whole list of checks.
     Ci(ci::CiArgs),
     /// Draw a recording as an animated SVG.
@@ -126,6 +129,7 @@ fn run(command: Command) -> anyhow::Result<()> {
         }
         Command::Bench(bench) => runtime()?.block_on(bench::run(bench)),
         Command::BenchCandidate(args) => runtime()?.block_on(bench::candidate::run(args)),
+        Command::Conformance(args) => runtime()?.block_on(conformance::run(args)),
         Command::Ci(args) => ci::run(&args),
         Command::Render { cast, svg } => {
             let drawn = svg::render(&cast::Cast::read(&cast)?)?;

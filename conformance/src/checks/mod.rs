@@ -1,0 +1,32 @@
+//! The checks, by subject.
+
+mod cascades;
+mod custom;
+mod deployments;
+mod discovery;
+mod events;
+mod leases;
+mod lists;
+mod metadata;
+mod namespaces;
+mod patches;
+mod watches;
+mod wire;
+
+use crate::check::Check;
+
+/// All of them.
+pub(crate) const GROUPS: &[&[Check]] = &[
+    leases::CHECKS,
+    metadata::CHECKS,
+    patches::CHECKS,
+    lists::CHECKS,
+    watches::CHECKS,
+    wire::CHECKS,
+    discovery::CHECKS,
+    namespaces::CHECKS,
+    events::CHECKS,
+    deployments::CHECKS,
+    custom::CHECKS,
+    cascades::CHECKS,
+];

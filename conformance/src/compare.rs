@@ -1,0 +1,1 @@
+//! Compares what two servers said in the same check.

@@ -1,0 +1,23 @@
+//! What an API server must do for leader election, its controllers and `kubectl`: one suite of checks that runs against
+//! any server, the local control plane and a real one alike.
+//!
+//! A check is a story of plain requests and of what must be seen. Each has a namespace of its own and leaves nothing
+//! else behind, so checks run side by side, also on a cluster that somebody uses. What was said and answered is kept:
+//! two servers that pass the same checks can still be compared word by word ([`compare`]).
+//!
+//! Codes, reasons, details and causes are checked, sentences are not: those change between releases.
+//!
+//! # What is not there
+//! Servers are not started here, and nothing is known of how they are built.
+
+mod answer;
+mod check;
+mod checks;
+mod cluster;
+pub mod compare;
+mod run;
+mod watch;
+
+pub use check::{Check, Need, all};
+pub use cluster::{Exchange, Target};
+pub use run::{Outcome, Report, Verdict, run};
