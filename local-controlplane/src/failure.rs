@@ -3,6 +3,7 @@
 //! One constructor for each reason, so that the wording, the code and the odd choice of `details.kind` (the plural
 //! resource in some answers, the Kind in others) exist once. What leads to a refusal is decided elsewhere.
 
+use crate::ownership::Conflict;
 use http::StatusCode;
 use serde_json::{Map, Value, json};
 use std::fmt;
@@ -90,6 +91,15 @@ impl Cause {
             reason: "FieldValueTooLong",
             field: field.into(),
             message: format!("Too long: {detail}"),
+        }
+    }
+
+    /// Somebody else owns the field.
+    fn conflict(conflict: &Conflict) -> Self {
+        Self {
+            reason: "FieldManagerConflict",
+            field: conflict.path.clone(),
+            message: format!("conflict with {}", conflict.owner),
         }
     }
 
@@ -183,6 +193,36 @@ impl Failure {
         let why =
             "the object has been modified; please apply your changes to the latest version and try again";
         Self::conflict(subject, why)
+    }
+
+    /// The conflict of an apply with what others own.
+    pub(crate) fn apply_conflict(conflicts: &[Conflict]) -> Self {
+        let message = match conflicts {
+            [one] => format!(
+                "Apply failed with 1 conflict: conflict with {}: {}",
+                one.owner, one.path
+            ),
+            many => {
+                let by_owner = many.chunk_by(|left, right| left.owner == right.owner);
+                let blocks = by_owner.map(|of_one| {
+                    let paths: Vec<String> = of_one.iter().map(|one| format!("\n- {}", one.path)).collect();
+                    format!("conflicts with {}:{}", of_one[0].owner, paths.concat())
+                });
+                let blocks: Vec<String> = blocks.collect();
+                format!(
+                    "Apply failed with {} conflicts: {}",
+                    many.len(),
+                    blocks.join("\n")
+                )
+            }
+        };
+        let causes: Vec<Value> = conflicts
+            .iter()
+            .map(|conflict| Cause::conflict(conflict).to_json())
+            .collect();
+        let mut details = Map::new();
+        details.insert("causes".into(), causes.into());
+        Self::new(StatusCode::CONFLICT, "Conflict", message).with_details(details)
     }
 
     pub(crate) fn invalid(subject: Subject<'_>, causes: &[Cause]) -> Self {
@@ -289,6 +329,11 @@ impl Failure {
         Self::new(StatusCode::INTERNAL_SERVER_ERROR, "InternalError", message)
     }
 
+    /// What a real server fails with where it has no reason to give.
+    pub(crate) fn unexplained(message: impl Into<String>) -> Self {
+        Self::new(StatusCode::INTERNAL_SERVER_ERROR, "", message)
+    }
+
     /// Whether the answer tells the client when to come back.
     pub(crate) fn retry_after(&self) -> Option<u64> {
         self.details.as_ref()?.get("retryAfterSeconds")?.as_u64()
@@ -302,8 +347,11 @@ impl Failure {
         }
         let mut status = json!({
             "kind": "Status", "apiVersion": "v1", "metadata": metadata, "status": "Failure",
-            "message": self.message, "reason": self.reason, "code": self.code.as_u16(),
+            "message": self.message, "code": self.code.as_u16(),
         });
+        if !self.reason.is_empty() {
+            status["reason"] = self.reason.into();
+        }
         if let Some(details) = &self.details {
             status["details"] = Value::Object((**details).clone());
         }

@@ -25,17 +25,18 @@
 //! # How it is built
 //! A request becomes a target and a verb (`api::target`), a body becomes an object that the kind's schema accepts
 //! (`api::incoming`), and one path writes every object of every kind (`api::write`). What differs between kinds is
-//! data (`kinds`). The store (`store`) knows only keys, revisions and history; a watch is a cursor into that history.
+//! data (`kinds`). Who set which field, and what an apply makes of it, is decided by pure functions (`ownership`). The store (`store`) knows only keys, revisions and history; a watch is a cursor into that history.
 //!
 //! # What is not there
-//! Server-side apply and managed fields, CEL rules, admission, RBAC enforcement (there is one user), impersonation,
-//! webhooks, a scheduler, a kubelet. A request for one of the first two is refused.
+//! CEL rules, admission, RBAC enforcement (there is one user), impersonation,
+//! webhooks, a scheduler, a kubelet. A definition with CEL rules is refused.
 
 mod api;
 mod audit;
 mod controllers;
 mod failure;
 mod kinds;
+mod ownership;
 mod plane;
 mod schema;
 mod serve;

@@ -2,12 +2,16 @@
 
 use crate::audit::Counts;
 use crate::kinds::{self, Registry, initial_namespaces, namespaces_table};
+use crate::ownership::{self, Author};
 use crate::store::{Key, OpenError, Store, Writer};
 use crate::world::{self, Identities};
 use serde_json::{Value, json};
 use std::path::Path;
 use std::sync::{Arc, Mutex, PoisonError};
 use tokio::sync::watch;
+
+/// In whose name the control plane writes what is its own.
+pub(crate) const API_SERVER: &str = "kube-apiserver";
 
 /// The shared parts of a control plane.
 #[derive(Debug)]
@@ -100,13 +104,24 @@ fn create_initial_objects(writer: &mut Writer<'_>, identities: &Identities) {
 }
 
 fn namespace(name: &str, identities: &Identities) -> Value {
-    json!({
+    let now = world::wall_seconds();
+    let mut namespace = json!({
         "apiVersion": "v1", "kind": "Namespace",
         "metadata": {
-            "name": name, "uid": identities.uid(), "creationTimestamp": world::wall_seconds(),
+            "name": name, "uid": identities.uid(), "creationTimestamp": now,
             "labels": {"kubernetes.io/metadata.name": name},
         },
-        "spec": {"finalizers": ["kubernetes"]},
-        "status": {"phase": "Active"},
-    })
+    });
+    let kind = kinds::builtin_kinds()
+        .iter()
+        .find(|kind| kind.table == namespaces_table());
+    let kind = kind.expect("namespaces are built in");
+    let author = Author {
+        manager: API_SERVER,
+        now: &now,
+    };
+    ownership::follow(&kind.ground(None), None, &mut namespace, &author);
+    namespace["spec"] = json!({"finalizers": ["kubernetes"]});
+    namespace["status"] = json!({"phase": "Active"});
+    namespace
 }

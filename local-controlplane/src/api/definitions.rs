@@ -4,8 +4,10 @@
 //! server takes about 80 ms. Conditions are set by a second revision, as there.
 
 use crate::kinds::{self, Kind};
-use crate::plane::{Plane, definitions_table};
+use crate::ownership::{self, Author};
+use crate::plane::{API_SERVER, Plane, definitions_table};
 use crate::store::{Key, Stored, Writer};
+use crate::world;
 use serde_json::Value;
 use std::sync::Arc;
 
@@ -28,7 +30,18 @@ pub(crate) fn changed(plane: &Plane, writer: &mut Writer<'_>, kind: &Kind, store
         registry.insert(kinds::kinds_of(&definition));
     });
     if !definition["status"]["conditions"].is_array() {
+        let before = definition.clone();
         definition["status"] = kinds::accepted_status(&definition);
+        let author = Author {
+            manager: API_SERVER,
+            now: &world::wall_seconds(),
+        };
+        ownership::follow(
+            &kind.ground(Some("status")),
+            Some(&before),
+            &mut definition,
+            &author,
+        );
         writer.put(&kind.table, stored.key.clone(), definition);
     }
 }

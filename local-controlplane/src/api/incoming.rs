@@ -4,23 +4,14 @@ use super::query::FieldValidation;
 use super::target::Resource;
 use super::{protobuf, strict_json};
 use crate::failure::{Cause, Failure};
-use crate::kinds::Kind;
-use crate::schema::{self, Decoded, Definitions, Schema};
+use crate::kinds::{Kind, metadata_schema};
+use crate::schema::{self, Decoded};
 use http::HeaderMap;
 use http::header::CONTENT_TYPE;
 use serde_json::{Value, json};
-use std::sync::{Arc, LazyLock};
 
 /// The media types in which objects may come.
 const READABLE: &str = "application/json, application/yaml, application/vnd.kubernetes.protobuf";
-
-/// The schema of every object's metadata.
-static METADATA: LazyLock<Arc<Schema>> = LazyLock::new(|| {
-    let mut definitions = Definitions::new(crate::kinds::open_api_definitions().clone());
-    definitions
-        .named("io.k8s.apimachinery.pkg.apis.meta.v1.ObjectMeta")
-        .expect("every kind has ObjectMeta")
-});
 
 /// A body that was read, and the fields that came twice in it.
 #[derive(Debug)]
@@ -34,6 +25,7 @@ pub(crate) struct Parsed {
 pub(crate) enum Origin {
     Body,
     Patch,
+    Apply,
 }
 
 /// The media type of a request's body, without parameters.
@@ -153,7 +145,7 @@ pub(crate) fn decode(
     let mut found = Decoded::default();
     if kind.custom {
         let mut metadata = object["metadata"].take();
-        schema::decode(&METADATA, &mut metadata, "metadata", &mut found);
+        schema::decode(metadata_schema(), &mut metadata, "metadata", &mut found);
         // Malformed metadata cannot be read at all, whatever the kind.
         refuse_unreadable(kind, object, &found, origin, false)?;
         schema::decode(&kind.schema, object, "", &mut found);
@@ -185,6 +177,7 @@ pub(crate) fn decode(
                     ))
                 }
                 Origin::Patch => patch_invalid(kind, object, &message),
+                Origin::Apply => Failure::unexplained(message),
             })
         }
     }
@@ -216,6 +209,7 @@ fn refuse_unreadable(
     Err(match origin {
         Origin::Body => Failure::bad_request(message),
         Origin::Patch => patch_invalid(kind, object, &message),
+        Origin::Apply => Failure::unexplained(format!("failed to convert new object: {message}")),
     })
 }
 

@@ -2,6 +2,7 @@
 
 mod accept;
 mod answer;
+mod apply;
 mod definitions;
 mod delete;
 mod discovery;
@@ -28,4 +29,4 @@ pub(crate) use delete::{DeleteOptions, remove};
 pub(crate) use service::Access;
 pub use service::ApiService;
 pub(crate) use target::Resource;
-pub(crate) use write::replace;
+pub(crate) use write::{Intent, replace};

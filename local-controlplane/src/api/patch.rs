@@ -1,12 +1,12 @@
 //! PATCH: JSON patch, merge patch and strategic merge patch. All end in the same path as an update.
 //!
-//! Server-side apply is not served: its media type is refused with 415, not approximated.
+//! Server-side apply, which comes as a PATCH as well, is in `apply`.
 
 use super::incoming::{self, Origin};
 use super::query::WriteOptions;
 use super::strategic;
 use super::target::Resource;
-use super::write::{Written, key_of, replace};
+use super::write::{Intent, Written, key_of, replace};
 use crate::failure::{Cause, Failure};
 use crate::kinds::Kind;
 use crate::plane::Plane;
@@ -16,10 +16,10 @@ use serde_json::Value;
 const JSON_PATCH: &str = "application/json-patch+json";
 const MERGE_PATCH: &str = "application/merge-patch+json";
 const STRATEGIC_PATCH: &str = "application/strategic-merge-patch+json";
-/// What a refusal lists, as a real server does, apply included: this one serves less.
-const SERVED: &str = "application/json-patch+json, application/merge-patch+json";
-const SERVED_BUILTIN: &str =
-    "application/json-patch+json, application/merge-patch+json, application/strategic-merge-patch+json";
+const SERVED: &str =
+    "application/json-patch+json, application/merge-patch+json, application/apply-patch+yaml";
+const SERVED_BUILTIN: &str = "application/json-patch+json, application/merge-patch+json, \
+    application/strategic-merge-patch+json, application/apply-patch+yaml";
 
 /// A patch that was read.
 #[derive(Debug)]
@@ -49,7 +49,7 @@ impl Patch {
         }
     }
 
-    fn apply(&self, object: &mut Value) -> Result<(), Failure> {
+    pub(crate) fn apply(&self, object: &mut Value) -> Result<(), Failure> {
         match self {
             Self::Json(patch) => apply_operations(patch, object),
             Self::Merge(patch) => {
@@ -111,7 +111,7 @@ pub(crate) fn patch(
     plane: &Plane,
     resource: &Resource,
     patch: &Patch,
-    options: WriteOptions,
+    options: &WriteOptions,
 ) -> Result<Written, Failure> {
     let kind = &resource.kind;
     plane.store.write(|writer| {
@@ -124,13 +124,13 @@ pub(crate) fn patch(
         check_identity(kind, &stored, &object)?;
         incoming::check_envelope(resource, &mut object)?;
         let warnings = incoming::decode(kind, &mut object, &[], options.validation, Origin::Patch)?;
-        let written = replace(plane, writer, resource, &stored, object, options.dry_run)?;
+        let written = replace(plane, writer, resource, &stored, object, Intent::update(options))?;
         Ok(written.with_warnings(warnings))
     })
 }
 
 /// A patch may name a version, which makes it conditional; it may not make the object another one.
-fn check_identity(kind: &Kind, stored: &Stored, patched: &Value) -> Result<(), Failure> {
+pub(crate) fn check_identity(kind: &Kind, stored: &Stored, patched: &Value) -> Result<(), Failure> {
     let metadata = &patched["metadata"];
     let name = stored.key.name.as_str();
     if metadata["name"] != name {

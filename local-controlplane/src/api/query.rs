@@ -3,6 +3,9 @@
 use crate::failure::{Cause, Failure};
 use serde_json::Value;
 
+/// How long the name of a manager of fields may be, in bytes.
+const MAX_MANAGER: usize = 128;
+
 /// Decoded query parameters, in order.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Query(Vec<(String, String)>);
@@ -16,10 +19,12 @@ pub(crate) enum FieldValidation {
 }
 
 /// The options of a write.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone)]
 pub(crate) struct WriteOptions {
     pub(crate) dry_run: bool,
     pub(crate) validation: FieldValidation,
+    /// In whose name fields are written: as the client says, or what its user agent says of it.
+    pub(crate) manager: String,
 }
 
 impl Query {
@@ -59,7 +64,7 @@ impl Query {
     }
 
     /// The options of a create, update or patch. `kind` is what a refusal calls the options.
-    pub(crate) fn write_options(&self, kind: &str) -> Result<WriteOptions, Failure> {
+    pub(crate) fn write_options(&self, kind: &str, user_agent: &str) -> Result<WriteOptions, Failure> {
         let unsupported = |field: &str, value: &str, supported: &[&str]| {
             let supported: Vec<String> = supported.iter().map(|word| format!("\"{word}\"")).collect();
             Failure::invalid_options(
@@ -84,18 +89,59 @@ impl Query {
             Some("All") => true,
             Some(other) => return Err(unsupported("dryRun", other, &["All"])),
         };
-        if let Some(manager) = self.get("fieldManager") {
-            let printable = manager.chars().all(|letter| !letter.is_control());
-            if manager.len() > 128 || !printable {
-                let cause = Cause::invalid(
-                    "fieldManager",
-                    &manager.into(),
-                    "must be at most 128 printable characters",
-                );
-                return Err(Failure::invalid_options(kind, &cause));
+        let manager = match self.get("fieldManager") {
+            Some(manager) => {
+                check_manager(manager).map_err(|cause| Failure::invalid_options(kind, &cause))?
             }
+            None => manager_of(user_agent),
+        };
+        Ok(WriteOptions {
+            dry_run,
+            validation,
+            manager,
+        })
+    }
+}
+
+impl Query {
+    /// The options of a patch that is no apply.
+    pub(crate) fn patch_options(&self, user_agent: &str) -> Result<WriteOptions, Failure> {
+        let options = self.write_options("PatchOptions", user_agent)?;
+        if self.get("force").is_some() {
+            let cause = Cause::forbidden("force", "may not be specified for non-apply patch");
+            return Err(Failure::invalid_options("PatchOptions", &cause));
         }
-        Ok(WriteOptions { dry_run, validation })
+        Ok(options)
+    }
+}
+
+fn check_manager(manager: &str) -> Result<String, Cause> {
+    if manager.len() > MAX_MANAGER {
+        let detail = format!("may not be more than {MAX_MANAGER} bytes");
+        return Err(Cause::too_long("fieldManager", detail));
+    }
+    if let Some((place, letter)) = manager.char_indices().find(|(_, letter)| letter.is_control()) {
+        let detail = format!(
+            "invalid character U+{:04X} (at position {place})",
+            u32::from(letter)
+        );
+        return Err(Cause::invalid("fieldManager", &manager.into(), detail));
+    }
+    Ok(manager.to_owned())
+}
+
+/// Who a client is that does not say so: the name in its user agent.
+fn manager_of(user_agent: &str) -> String {
+    let name = user_agent.split('/').next().unwrap_or_default();
+    let letters = name.char_indices().take_while(|(place, _)| *place < MAX_MANAGER);
+    let manager: String = letters
+        .map(|(_, letter)| letter)
+        .filter(|letter| !letter.is_control())
+        .collect();
+    if manager.is_empty() {
+        "unknown".into()
+    } else {
+        manager
     }
 }
 

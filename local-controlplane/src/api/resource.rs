@@ -10,7 +10,7 @@ use super::render::{Include, View};
 use super::selector::Selector;
 use super::target::{Resource, Verb};
 use super::write::{self, Shown, Written};
-use super::{read, review, scale, watch};
+use super::{apply, read, review, scale, watch};
 use crate::failure::Failure;
 use crate::plane::{Closing, Plane};
 use bytes::Bytes;
@@ -131,7 +131,8 @@ impl Call<'_> {
         let (plane, resource) = (&**self.plane, &self.resource);
         let media = media_type(&self.parts.headers);
         if resource.subresource.as_deref() == Some("scale") {
-            let scaled = scale::change(plane, resource, verb, query, media, body)?;
+            let change = scale::Change::parse(&resource.kind, verb, query, media, body, self.agent)?;
+            let scaled = change.make(plane, resource)?;
             self.settle(plane.store.read(|state| state.revision())).await?;
             return Ok(answer::encoded(StatusCode::OK, view.format, &scaled));
         }
@@ -141,24 +142,25 @@ impl Call<'_> {
                 Ok(answer::encoded(StatusCode::CREATED, view.format, &answered))
             }
             Verb::Create => {
-                let options = query.write_options("CreateOptions")?;
-                let written = write::create(plane, resource, parse_body(media, body)?, options)?;
+                let options = query.write_options("CreateOptions", self.agent)?;
+                let written = write::create(plane, resource, parse_body(media, body)?, &options)?;
                 self.show(view, written).await
             }
             Verb::Update => {
-                let options = query.write_options("UpdateOptions")?;
-                let written = write::update(plane, resource, parse_body(media, body)?, options)?;
+                let options = query.write_options("UpdateOptions", self.agent)?;
+                let written = write::update(plane, resource, parse_body(media, body)?, &options)?;
+                self.show(view, written).await
+            }
+            Verb::Patch if media == apply::APPLY => {
+                let (options, force) = apply::options(query, self.agent)?;
+                let config = apply::Config::parse(body)?;
+                let written = apply::apply(plane, resource, &config, &options, force)?;
                 self.show(view, written).await
             }
             Verb::Patch => {
                 let patch = Patch::parse(&resource.kind, media, body)?;
-                let options = query.write_options("PatchOptions")?;
-                if query.get("force").is_some() {
-                    let cause =
-                        crate::failure::Cause::forbidden("force", "may not be specified for non-apply patch");
-                    return Err(Failure::invalid_options("PatchOptions", &cause));
-                }
-                let written = patch::patch(plane, resource, &patch, options)?;
+                let options = query.patch_options(self.agent)?;
+                let written = patch::patch(plane, resource, &patch, &options)?;
                 self.show(view, written).await
             }
             _ => self.delete(verb, query, selector, view, body).await,

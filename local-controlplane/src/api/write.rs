@@ -8,6 +8,7 @@ use super::query::WriteOptions;
 use super::target::Resource;
 use crate::failure::{Cause, Failure};
 use crate::kinds::{self, Kind, namespaces_table};
+use crate::ownership::{self, Author};
 use crate::plane::Plane;
 use crate::schema;
 use crate::store::{Key, Stored, Writer};
@@ -22,6 +23,43 @@ pub(crate) struct Written {
     pub(crate) code: StatusCode,
     pub(crate) object: Shown,
     pub(crate) warnings: Vec<String>,
+}
+
+/// In whose name something is written, and what is to come of it.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Intent<'a> {
+    pub(crate) manager: &'a str,
+    /// The object has its managers already: it comes from an apply.
+    pub(crate) is_applied: bool,
+    pub(crate) dry_run: bool,
+}
+
+impl<'a> Intent<'a> {
+    /// Of what is no apply.
+    pub(crate) fn update(options: &'a WriteOptions) -> Self {
+        Self {
+            is_applied: false,
+            ..Self::apply(options)
+        }
+    }
+
+    /// Of an apply.
+    pub(crate) fn apply(options: &'a WriteOptions) -> Self {
+        Self {
+            manager: &options.manager,
+            is_applied: true,
+            dry_run: options.dry_run,
+        }
+    }
+
+    /// Of a part of the control plane itself.
+    pub(crate) fn own(manager: &'a str) -> Self {
+        Self {
+            manager,
+            is_applied: false,
+            dry_run: false,
+        }
+    }
 }
 
 /// An object to show: as it is stored, or (in a dry run) as it would be.
@@ -51,7 +89,7 @@ pub(crate) fn create(
     plane: &Plane,
     resource: &Resource,
     body: Parsed,
-    options: WriteOptions,
+    options: &WriteOptions,
 ) -> Result<Written, Failure> {
     let Parsed {
         value: mut object,
@@ -75,7 +113,7 @@ pub(crate) fn create(
     }
     let written = plane
         .store
-        .write(|writer| insert(plane, writer, resource, object, options.dry_run))?;
+        .write(|writer| insert(plane, writer, resource, object, Intent::update(options)))?;
     Ok(written.with_warnings(warnings))
 }
 
@@ -84,7 +122,7 @@ pub(crate) fn update(
     plane: &Plane,
     resource: &Resource,
     body: Parsed,
-    options: WriteOptions,
+    options: &WriteOptions,
 ) -> Result<Written, Failure> {
     let Parsed {
         value: mut object,
@@ -106,10 +144,10 @@ pub(crate) fn update(
     let written = plane.store.write(|writer| {
         let key = key_of(resource);
         let Some(stored) = writer.get(&kind.table, &key).cloned() else {
-            return insert_by_update(plane, writer, resource, object, options.dry_run);
+            return insert_by_update(plane, writer, resource, object, Intent::update(options));
         };
         check_precondition(kind, &object, &stored)?;
-        replace(plane, writer, resource, &stored, object, options.dry_run)
+        replace(plane, writer, resource, &stored, object, Intent::update(options))
     })?;
     Ok(written.with_warnings(warnings))
 }
@@ -120,7 +158,7 @@ fn insert_by_update(
     writer: &mut Writer<'_>,
     resource: &Resource,
     mut object: Value,
-    dry_run: bool,
+    intent: Intent<'_>,
 ) -> Result<Written, Failure> {
     let (kind, name) = (&resource.kind, resource.name.as_deref().unwrap_or_default());
     if !kind.rules.create_on_update || resource.subresource.is_some() {
@@ -133,7 +171,7 @@ fn insert_by_update(
     if let Some(metadata) = object["metadata"].as_object_mut() {
         metadata.remove("resourceVersion");
     }
-    insert(plane, writer, resource, object, dry_run)
+    insert(plane, writer, resource, object, intent)
 }
 
 /// Whether a PUT was made from the stored version.
@@ -170,12 +208,12 @@ fn check_precondition(kind: &Kind, object: &Value, stored: &Stored) -> Result<()
 }
 
 /// Puts a new object into the store.
-fn insert(
+pub(crate) fn insert(
     plane: &Plane,
     writer: &mut Writer<'_>,
     resource: &Resource,
     mut object: Value,
-    dry_run: bool,
+    intent: Intent<'_>,
 ) -> Result<Written, Failure> {
     let kind = &resource.kind;
     name_it(plane, writer, resource, &mut object);
@@ -191,9 +229,11 @@ fn insert(
         }
     }
     stamp_new(plane, kind, &mut object);
-    complete(kind, &mut object, None);
+    fill_defaults(kind, &mut object);
+    follow(resource, None, &mut object, intent);
+    (kind.rules.prepare)(&mut object, None);
     check(kind, &object, None)?;
-    if dry_run {
+    if intent.dry_run {
         return Ok(Written::new(StatusCode::CREATED, Shown::Loose(object)));
     }
     let stored = writer.put(&kind.table, key, kind.to_stored(object));
@@ -251,7 +291,6 @@ fn stamp_new(plane: &Plane, kind: &Kind, object: &mut Value) {
         for field in [
             "deletionTimestamp",
             "deletionGracePeriodSeconds",
-            "managedFields",
             "selfLink",
             "resourceVersion",
         ] {
@@ -275,19 +314,22 @@ pub(crate) fn replace(
     resource: &Resource,
     stored: &Arc<Stored>,
     object: Value,
-    dry_run: bool,
+    intent: Intent<'_>,
 ) -> Result<Written, Failure> {
     let kind = &resource.kind;
     let old = kind.to_wire(stored.value());
     let mut new = take_over(resource, &old, object);
-    complete(kind, &mut new, Some(&old));
+    fill_defaults(kind, &mut new);
+    follow(resource, Some(&old), &mut new, intent);
+    ownership::keep_times(&old, &mut new);
+    (kind.rules.prepare)(&mut new, Some(&old));
     if kind.rules.generation && without_bookkeeping(kind, &new) != without_bookkeeping(kind, &old) {
         let generation = old["metadata"]["generation"].as_i64().unwrap_or_default();
         new["metadata"]["generation"] = (generation + 1).into();
     }
     check(kind, &new, Some(&old))?;
     check_finalizers(kind, &new, &old)?;
-    if dry_run {
+    if intent.dry_run {
         return Ok(Written::new(StatusCode::OK, Shown::Loose(new)));
     }
     if is_finished(&new) {
@@ -304,11 +346,27 @@ pub(crate) fn replace(
     Ok(Written::new(StatusCode::OK, Shown::Stored(stored)))
 }
 
-/// What a client may change of `old`: on `/status` the status, otherwise everything but the server's own fields.
+/// Who owns which field after a write.
+fn follow(resource: &Resource, old: Option<&Value>, new: &mut Value, intent: Intent<'_>) {
+    if intent.is_applied {
+        return;
+    }
+    let ground = resource.kind.ground(resource.subresource.as_deref());
+    let author = Author {
+        manager: intent.manager,
+        now: &world::wall_seconds(),
+    };
+    ownership::follow(&ground, old, new, &author);
+}
+
+/// What a client may change of `old`: on `/status` little else than the status, otherwise everything but the server's
+/// own fields.
 fn take_over(resource: &Resource, old: &Value, mut object: Value) -> Value {
     let kind = &resource.kind;
-    let mut new = match resource.subresource.as_deref() {
-        Some("status") => {
+    let managed = object["metadata"]["managedFields"].take();
+    let subresource = resource.subresource.as_deref();
+    let mut new = match subresource {
+        Some("status") if kind.custom => {
             let mut new = old.clone();
             set_or_remove(&mut new, "status", object["status"].take());
             new
@@ -316,18 +374,17 @@ fn take_over(resource: &Resource, old: &Value, mut object: Value) -> Value {
         Some("finalize") => {
             let mut new = old.clone();
             new["spec"]["finalizers"] = object["spec"]["finalizers"].take();
+            set_or_remove(&mut new["metadata"], "managedFields", managed);
             return new;
         }
         _ => {
-            if kind.rules.status {
-                set_or_remove(&mut object, "status", old["status"].clone());
+            for path in kind.not_set_by(subresource) {
+                restore(path, old, &mut object);
             }
             object
         }
     };
-    if let Some(metadata) = new["metadata"].as_object_mut() {
-        metadata.remove("managedFields");
-    }
+    set_or_remove(&mut new["metadata"], "managedFields", managed);
     let keep = [
         "uid",
         "resourceVersion",
@@ -351,6 +408,15 @@ fn take_over(resource: &Resource, old: &Value, mut object: Value) -> Value {
         new["spec"] = old["spec"].clone();
     }
     new
+}
+
+/// Sets the value at a path of fields back to what it was.
+fn restore(path: &[&str], old: &Value, new: &mut Value) {
+    match path {
+        [] => {}
+        [field] => set_or_remove(new, field, old[*field].clone()),
+        [field, rest @ ..] => restore(rest, &old[*field], &mut new[*field]),
+    }
 }
 
 fn set_or_remove(object: &mut Value, field: &str, value: Value) {
@@ -385,10 +451,24 @@ pub(crate) fn is_finished(object: &Value) -> bool {
         && (!is_namespace || none(&object["spec"]["finalizers"]))
 }
 
-/// Fills in defaults and the kind's own additions.
-fn complete(kind: &Kind, object: &mut Value, old: Option<&Value>) {
+/// Fills in what belongs to whoever leaves it out.
+fn fill_defaults(kind: &Kind, object: &mut Value) {
+    fill_blanks(&kind.blank, object);
     schema::fill_defaults(&kind.schema, object);
-    (kind.rules.prepare)(object, old);
+    (kind.rules.default)(object);
+}
+
+/// Adds the fields that every object of the kind has, where they are absent.
+fn fill_blanks(blank: &Value, object: &mut Value) {
+    let (Some(blank), Some(object)) = (blank.as_object(), object.as_object_mut()) else {
+        return;
+    };
+    for (field, blank) in blank {
+        match object.get_mut(field) {
+            Some(value) => fill_blanks(blank, value),
+            None => drop(object.insert(field.clone(), blank.clone())),
+        }
+    }
 }
 
 /// Whether an object may be stored.

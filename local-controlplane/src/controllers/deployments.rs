@@ -1,8 +1,8 @@
 //! Says of every Deployment that it runs as it should. There is no kubelet here: the status is a wish granted at once,
 //! so that `availableReplicas` means "the Deployment is there and this many were asked for".
 
-use super::resource;
-use crate::api::replace;
+use super::{MANAGER, resource};
+use crate::api::{Intent, replace};
 use crate::plane::Plane;
 use crate::store::Stored;
 use crate::world;
@@ -59,7 +59,14 @@ fn update_status(plane: &Plane, table: &Arc<str>, seen: &Stored) -> bool {
             return false;
         }
         deployment["status"] = status;
-        match replace(plane, writer, &resource, &stored, deployment, false) {
+        match replace(
+            plane,
+            writer,
+            &resource,
+            &stored,
+            deployment,
+            Intent::own(MANAGER),
+        ) {
             Ok(_) => true,
             Err(failure) => {
                 tracing::warn!(%failure, "the status of a Deployment was refused");

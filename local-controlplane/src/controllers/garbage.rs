@@ -1,7 +1,7 @@
 //! Garbage collection along `metadata.ownerReferences`: in the background, in the foreground, or orphaning.
 
-use super::resource;
-use crate::api::{DeleteOptions, remove, replace};
+use super::{MANAGER, resource};
+use crate::api::{DeleteOptions, Intent, remove, replace};
 use crate::plane::Plane;
 use crate::store::{FOREGROUND, ORPHAN, Place, Stored, Writer};
 use serde_json::Value;
@@ -108,7 +108,7 @@ fn edit(
     let mut object = stored.value();
     change(&mut object);
     let before = writer.revision();
-    if let Err(failure) = replace(plane, writer, &resource, stored, object, false) {
+    if let Err(failure) = replace(plane, writer, &resource, stored, object, Intent::own(MANAGER)) {
         tracing::warn!(%failure, "the garbage collector was refused");
     }
     writer.revision() != before

@@ -13,6 +13,9 @@ use crate::plane::Plane;
 use crate::store::Stored;
 use std::sync::Arc;
 
+/// In whose name they write, as everywhere.
+const MANAGER: &str = "kube-controller-manager";
+
 /// Runs all controllers until the control plane is gone.
 pub(crate) async fn run(plane: Arc<Plane>) {
     let mut deployments = deployments::Deployments::default();

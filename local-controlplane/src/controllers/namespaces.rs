@@ -1,7 +1,7 @@
 //! Empties namespaces that are being deleted, and lets them go when they are empty.
 
-use super::resource;
-use crate::api::{DeleteOptions, remove, replace};
+use super::{MANAGER, resource};
+use crate::api::{DeleteOptions, Intent, remove, replace};
 use crate::kinds::namespaces_table;
 use crate::plane::Plane;
 use crate::store::{Stored, Writer};
@@ -54,7 +54,7 @@ fn empty(plane: &Plane, writer: &mut Writer<'_>, seen: &Stored) -> bool {
         let mut value = namespace.value();
         value["spec"]["finalizers"] = json!([]);
         if let Some(resource) = resource(plane, &table, &namespace, Some("finalize"))
-            && let Err(failure) = replace(plane, writer, &resource, &namespace, value, false)
+            && let Err(failure) = replace(plane, writer, &resource, &namespace, value, Intent::own(MANAGER))
         {
             tracing::warn!(%failure, "an empty namespace could not be let go");
         }

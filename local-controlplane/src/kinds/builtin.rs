@@ -2,7 +2,7 @@
 
 use super::builtin_columns::*;
 use super::columns::Column;
-use super::{Kind, NameRule, Rules, Scale, custom, deployment, event, lease};
+use super::{Kind, NameRule, Rules, Scale, api_version, custom, deployment, event, lease, topology};
 use crate::schema::Definitions;
 use k8s_openapi::api::{apps, authentication, authorization, coordination, core, events, rbac};
 use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions;
@@ -20,6 +20,7 @@ struct Row {
     schema: &'static str,
     rules: fn() -> Rules,
     columns: fn() -> Vec<Column>,
+    blank: fn() -> Value,
 }
 
 impl Row {
@@ -39,6 +40,7 @@ impl Row {
             schema,
             rules: Rules::default,
             columns: name_and_age,
+            blank: || json!({"metadata": {}}),
         }
     }
 
@@ -66,6 +68,11 @@ impl Row {
         self.columns = columns;
         self
     }
+
+    const fn blank(mut self, blank: fn() -> Value) -> Self {
+        self.blank = blank;
+        self
+    }
 }
 
 const APPS: &str = "apps";
@@ -80,17 +87,20 @@ static ROWS: [Row; 17] = [
     Row::new("", "events", "Event", "io.k8s.api.core.v1.Event")
         .short(&["ev"])
         .rules(core_event)
-        .columns(event_columns),
+        .columns(event_columns)
+        .blank(blank_event),
     Row::new("", "namespaces", "Namespace", "io.k8s.api.core.v1.Namespace")
         .cluster()
         .short(&["ns"])
         .rules(namespace)
-        .columns(namespace_columns),
+        .columns(namespace_columns)
+        .blank(|| json!({"metadata": {}, "spec": {}, "status": {}})),
     Row::new("", "pods", "Pod", "io.k8s.api.core.v1.Pod")
         .short(&["po"])
         .in_all()
         .rules(pod)
-        .columns(pod_columns),
+        .columns(pod_columns)
+        .blank(|| json!({"metadata": {}, "spec": {"containers": null}, "status": {}})),
     Row::new(
         "",
         "serviceaccounts",
@@ -102,7 +112,8 @@ static ROWS: [Row; 17] = [
     Row::new("events.k8s.io", "events", "Event", "io.k8s.api.events.v1.Event")
         .short(&["ev"])
         .rules(events_group_event)
-        .columns(events_group_columns),
+        .columns(events_group_columns)
+        .blank(blank_events_group_event),
     Row::new(
         "coordination.k8s.io",
         "leases",
@@ -110,15 +121,18 @@ static ROWS: [Row; 17] = [
         "io.k8s.api.coordination.v1.Lease",
     )
     .rules(lease_rules)
-    .columns(lease_columns),
+    .columns(lease_columns)
+    .blank(|| json!({"metadata": {}, "spec": {}})),
     Row::new(APPS, "deployments", "Deployment", "io.k8s.api.apps.v1.Deployment")
         .short(&["deploy"])
         .in_all()
         .rules(deployment_rules)
-        .columns(deployment_columns),
+        .columns(deployment_columns)
+        .blank(blank_deployment),
     Row::new(RBAC, "roles", "Role", "io.k8s.api.rbac.v1.Role")
         .rules(rbac_rules)
-        .columns(name_and_creation),
+        .columns(name_and_creation)
+        .blank(blank_role),
     Row::new(
         RBAC,
         "rolebindings",
@@ -126,7 +140,8 @@ static ROWS: [Row; 17] = [
         "io.k8s.api.rbac.v1.RoleBinding",
     )
     .rules(rbac_rules)
-    .columns(binding_columns),
+    .columns(binding_columns)
+    .blank(blank_binding),
     Row::new(
         RBAC,
         "clusterroles",
@@ -135,7 +150,8 @@ static ROWS: [Row; 17] = [
     )
     .cluster()
     .rules(rbac_rules)
-    .columns(name_and_creation),
+    .columns(name_and_creation)
+    .blank(blank_role),
     Row::new(
         RBAC,
         "clusterrolebindings",
@@ -144,7 +160,8 @@ static ROWS: [Row; 17] = [
     )
     .cluster()
     .rules(rbac_rules)
-    .columns(binding_columns),
+    .columns(binding_columns)
+    .blank(blank_binding),
     Row::new(
         "apiextensions.k8s.io",
         "customresourcedefinitions",
@@ -154,7 +171,8 @@ static ROWS: [Row; 17] = [
     .cluster()
     .short(&["crd", "crds"])
     .rules(definition_rules)
-    .columns(name_and_creation),
+    .columns(name_and_creation)
+    .blank(blank_definition),
     Row::new(
         REVIEWS,
         "selfsubjectaccessreviews",
@@ -210,7 +228,9 @@ static DEFINITIONS: LazyLock<Map<String, Value>> = LazyLock::new(|| {
     generator.subschema_for::<authorization::v1::SelfSubjectRulesReview>();
     generator.subschema_for::<authorization::v1::SubjectAccessReview>();
     generator.subschema_for::<authentication::v1::SelfSubjectReview>();
-    generator.take_definitions(true)
+    let mut definitions = generator.take_definitions(true);
+    topology::mark(&mut definitions);
+    definitions
 });
 
 static KINDS: LazyLock<Vec<Arc<Kind>>> = LazyLock::new(|| {
@@ -233,11 +253,6 @@ pub(crate) fn open_api_definitions() -> &'static Map<String, Value> {
 fn kind(row: &Row, definitions: &mut Definitions) -> Kind {
     let owned = |words: &[&str]| words.iter().map(|word| (*word).to_owned()).collect();
     let table_group = if row.plural == "events" { "" } else { row.group };
-    let stored_api_version = if table_group.is_empty() {
-        "v1".into()
-    } else {
-        format!("{table_group}/v1")
-    };
     Kind {
         group: row.group.into(),
         version: "v1".into(),
@@ -249,15 +264,55 @@ fn kind(row: &Row, definitions: &mut Definitions) -> Kind {
         categories: owned(row.categories),
         namespaced: row.namespaced,
         table: format!("{table_group}/{}", row.plural).into(),
-        stored_api_version,
+        api_version: api_version(row.group, "v1"),
+        served_in: vec![api_version(row.group, "v1")],
+        stored_api_version: api_version(table_group, "v1"),
         schema: definitions
             .named(row.schema)
             .expect("k8s-openapi describes its own types"),
         open_api: json!({"$ref": format!("#/components/schemas/{}", row.schema)}),
+        blank: (row.blank)(),
         columns: (row.columns)(),
         rules: (row.rules)(),
         custom: false,
     }
+}
+
+fn blank_event() -> Value {
+    json!({
+        "metadata": {}, "involvedObject": {}, "source": {}, "firstTimestamp": null, "lastTimestamp": null,
+        "eventTime": null, "reportingComponent": "", "reportingInstance": "",
+    })
+}
+
+fn blank_events_group_event() -> Value {
+    json!({
+        "metadata": {}, "eventTime": null, "regarding": {}, "deprecatedSource": {}, "deprecatedFirstTimestamp": null,
+        "deprecatedLastTimestamp": null,
+    })
+}
+
+fn blank_deployment() -> Value {
+    let template = json!({"metadata": {}, "spec": {"containers": null}});
+    json!({
+        "metadata": {}, "spec": {"selector": null, "template": template, "strategy": {}}, "status": {},
+    })
+}
+
+fn blank_role() -> Value {
+    json!({"metadata": {}, "rules": null})
+}
+
+fn blank_binding() -> Value {
+    json!({"metadata": {}, "roleRef": {"apiGroup": "", "kind": "", "name": ""}})
+}
+
+fn blank_definition() -> Value {
+    let names = json!({"plural": "", "kind": ""});
+    json!({
+        "metadata": {}, "spec": {"group": "", "names": names, "scope": "", "versions": null},
+        "status": {"conditions": null, "acceptedNames": names, "storedVersions": null},
+    })
 }
 
 fn lease_rules() -> Rules {
@@ -275,18 +330,23 @@ fn namespace() -> Rules {
         status: true,
         names: NameRule::Label,
         selectable: vec!["status.phase".into()],
+        default: default_namespace,
         prepare: prepare_namespace,
         ..Rules::default()
     }
 }
 
-/// A namespace starts active, and is labelled with its own name always.
-fn prepare_namespace(namespace: &mut Value, old: Option<&Value>) {
+/// A namespace is labelled with its own name always.
+fn default_namespace(namespace: &mut Value) {
     let name = namespace["metadata"]["name"].clone();
     if !namespace["metadata"]["labels"].is_object() {
         namespace["metadata"]["labels"] = json!({});
     }
     namespace["metadata"]["labels"]["kubernetes.io/metadata.name"] = name;
+}
+
+/// A namespace starts active.
+fn prepare_namespace(namespace: &mut Value, old: Option<&Value>) {
     if old.is_none() {
         namespace["spec"] = json!({"finalizers": ["kubernetes"]});
         namespace["status"] = json!({"phase": "Active"});
@@ -304,6 +364,7 @@ fn pod() -> Rules {
     Rules {
         status: true,
         selectable: selectable.map(str::to_owned).to_vec(),
+        default: deployment::default_pod,
         prepare: deployment::prepare_pod,
         validate: deployment::validate_pod,
         ..Rules::default()
@@ -364,7 +425,7 @@ fn deployment_rules() -> Rules {
         generation: true,
         status: true,
         scale: Some(scale),
-        prepare: deployment::prepare,
+        default: deployment::default,
         validate: deployment::validate,
         ..Rules::default()
     }
@@ -383,6 +444,7 @@ fn definition_rules() -> Rules {
         unconditional_update: false,
         generation: true,
         status: true,
+        default: custom::default,
         prepare: custom::prepare,
         validate: custom::validate,
         ..Rules::default()

@@ -2,7 +2,7 @@
 
 use super::columns::{Cell, Column};
 use super::json_path::JsonPath;
-use super::{Kind, Rules, Scale, metadata};
+use super::{Kind, Rules, Scale, api_version, metadata};
 use crate::failure::Cause;
 use crate::schema::{Definitions, Schema};
 use crate::world;
@@ -14,7 +14,7 @@ const PROTECTED: [&str; 2] = [".k8s.io", ".kubernetes.io"];
 const APPROVED: &str = "api-approved.kubernetes.io";
 
 /// Fills in what a definition leaves out.
-pub(super) fn prepare(definition: &mut Value, old: Option<&Value>) {
+pub(super) fn default(definition: &mut Value) {
     let names = definition["spec"]["names"].clone();
     let kind = names["kind"].as_str().unwrap_or_default().to_owned();
     let spec = &mut definition["spec"];
@@ -29,6 +29,10 @@ pub(super) fn prepare(definition: &mut Value, old: Option<&Value>) {
     if spec.is_object() && spec["conversion"].is_null() {
         spec["conversion"] = json!({"strategy": "None"});
     }
+}
+
+/// A new definition is not accepted yet.
+pub(super) fn prepare(definition: &mut Value, old: Option<&Value>) {
     if old.is_none() {
         let stored: Vec<Value> = versions(definition)
             .filter(|version| version["storage"] == true)
@@ -203,6 +207,7 @@ fn kind(definition: &Value, version: &Value, stored: &str) -> Option<Kind> {
     let list = |value: &Value| value.as_array().into_iter().flatten().map(text).collect();
     let group = text(&spec["group"]);
     let plural = text(&names["plural"]);
+    let served = versions(definition).filter(|version| version["served"] == true);
     let raw = &version["schema"]["openAPIV3Schema"];
     Some(Kind {
         version: text(&version["name"]),
@@ -213,6 +218,11 @@ fn kind(definition: &Value, version: &Value, stored: &str) -> Option<Kind> {
         categories: list(&names["categories"]),
         namespaced: spec["scope"] == "Namespaced",
         table: format!("{group}/{plural}").into(),
+        api_version: api_version(&group, &text(&version["name"])),
+        served_in: served
+            .map(|version| api_version(&group, &text(&version["name"])))
+            .collect(),
+        blank: json!({"metadata": {}}),
         stored_api_version: format!("{group}/{stored}"),
         schema: root(raw)?,
         open_api: raw.clone(),

@@ -4,56 +4,57 @@ use crate::failure::Cause;
 use serde_json::{Map, Value, json};
 
 /// Sets `object[key]` when it is absent.
-fn default(object: &mut Value, key: &str, value: Value) {
+fn fill(object: &mut Value, key: &str, value: Value) {
     if let Some(map) = object.as_object_mut() {
         map.entry(key).or_insert(value);
     }
 }
 
 /// The defaults that a real server stores.
-pub(super) fn prepare(deployment: &mut Value, old: Option<&Value>) {
-    if old.is_none() && deployment.get("status").is_none() {
-        deployment["status"] = json!({});
-    }
-    default(deployment, "spec", json!({}));
+pub(super) fn default(deployment: &mut Value) {
+    fill(deployment, "spec", json!({}));
     let spec = &mut deployment["spec"];
-    default(spec, "replicas", 1.into());
-    default(spec, "revisionHistoryLimit", 10.into());
-    default(spec, "progressDeadlineSeconds", 600.into());
-    default(spec, "strategy", json!({}));
-    default(&mut spec["strategy"], "type", "RollingUpdate".into());
+    fill(spec, "replicas", 1.into());
+    fill(spec, "revisionHistoryLimit", 10.into());
+    fill(spec, "progressDeadlineSeconds", 600.into());
+    fill(spec, "strategy", json!({}));
+    fill(&mut spec["strategy"], "type", "RollingUpdate".into());
     if spec["strategy"]["type"] == "RollingUpdate" {
-        default(&mut spec["strategy"], "rollingUpdate", json!({}));
-        default(
+        fill(&mut spec["strategy"], "rollingUpdate", json!({}));
+        fill(
             &mut spec["strategy"]["rollingUpdate"],
             "maxUnavailable",
             "25%".into(),
         );
-        default(&mut spec["strategy"]["rollingUpdate"], "maxSurge", "25%".into());
+        fill(&mut spec["strategy"]["rollingUpdate"], "maxSurge", "25%".into());
     }
     if spec["template"].is_object() {
-        default(&mut spec["template"], "spec", json!({}));
-        prepare_pod_spec(&mut spec["template"]["spec"]);
+        fill(&mut spec["template"], "spec", json!({}));
+        default_pod_spec(&mut spec["template"]["spec"]);
     }
 }
 
-/// The defaults of a Pod.
+/// A new Pod waits.
 pub(super) fn prepare_pod(pod: &mut Value, old: Option<&Value>) {
     if old.is_none() {
         pod["status"] = json!({"phase": "Pending", "qosClass": "BestEffort"});
     }
+}
+
+/// The defaults of a Pod.
+pub(super) fn default_pod(pod: &mut Value) {
     if pod["spec"].is_object() {
-        prepare_pod_spec(&mut pod["spec"]);
-        default(&mut pod["spec"], "enableServiceLinks", true.into());
+        default_pod_spec(&mut pod["spec"]);
+        fill(&mut pod["spec"], "enableServiceLinks", true.into());
     }
 }
 
-fn prepare_pod_spec(spec: &mut Value) {
-    default(spec, "restartPolicy", "Always".into());
-    default(spec, "dnsPolicy", "ClusterFirst".into());
-    default(spec, "schedulerName", "default-scheduler".into());
-    default(spec, "securityContext", json!({}));
-    default(spec, "terminationGracePeriodSeconds", 30.into());
+fn default_pod_spec(spec: &mut Value) {
+    fill(spec, "restartPolicy", "Always".into());
+    fill(spec, "dnsPolicy", "ClusterFirst".into());
+    fill(spec, "schedulerName", "default-scheduler".into());
+    fill(spec, "securityContext", json!({}));
+    fill(spec, "terminationGracePeriodSeconds", 30.into());
     for list in ["containers", "initContainers"] {
         for container in spec
             .get_mut(list)
@@ -61,30 +62,30 @@ fn prepare_pod_spec(spec: &mut Value) {
             .into_iter()
             .flatten()
         {
-            prepare_container(container);
+            default_container(container);
         }
     }
 }
 
-fn prepare_container(container: &mut Value) {
+fn default_container(container: &mut Value) {
     let image = container["image"].as_str().unwrap_or_default();
     let last = image.rsplit('/').next().unwrap_or_default();
     let moving = last.ends_with(":latest") || !last.contains([':', '@']);
-    default(
+    fill(
         container,
         "imagePullPolicy",
         if moving { "Always" } else { "IfNotPresent" }.into(),
     );
-    default(container, "resources", json!({}));
-    default(container, "terminationMessagePath", "/dev/termination-log".into());
-    default(container, "terminationMessagePolicy", "File".into());
+    fill(container, "resources", json!({}));
+    fill(container, "terminationMessagePath", "/dev/termination-log".into());
+    fill(container, "terminationMessagePolicy", "File".into());
     for port in container
         .get_mut("ports")
         .and_then(Value::as_array_mut)
         .into_iter()
         .flatten()
     {
-        default(port, "protocol", "TCP".into());
+        fill(port, "protocol", "TCP".into());
     }
 }
 

@@ -2,13 +2,27 @@
 
 use super::{Kind, NameRule};
 use crate::failure::Cause;
+use crate::schema::{Definitions, Schema};
 use serde_json::Value;
+use std::sync::{Arc, LazyLock};
 
 const MAX_ANNOTATIONS: usize = 256 * 1024;
 const MAX_SUBDOMAIN: usize = 253;
 const MAX_LABEL: usize = 63;
 /// Finalizers that are allowed without a domain, as upstream's own are.
 const STANDARD_FINALIZERS: [&str; 3] = ["orphan", "foregroundDeletion", "kubernetes"];
+
+static SCHEMA: LazyLock<Arc<Schema>> = LazyLock::new(|| {
+    let mut definitions = Definitions::new(super::open_api_definitions().clone());
+    definitions
+        .named("io.k8s.apimachinery.pkg.apis.meta.v1.ObjectMeta")
+        .expect("every kind has ObjectMeta")
+});
+
+/// The schema of every object's metadata.
+pub(crate) fn metadata_schema() -> &'static Schema {
+    &SCHEMA
+}
 
 /// Adds a cause for everything that is wrong with the metadata of `object`.
 pub(crate) fn validate_metadata(kind: &Kind, object: &Value, causes: &mut Vec<Cause>) {

@@ -13,14 +13,16 @@ mod json_path;
 mod lease;
 mod metadata;
 mod registry;
+mod topology;
 
 pub(crate) use builtin::{builtin_kinds, open_api_definitions};
 pub(crate) use columns::Column;
 pub(crate) use custom::{accepted_status, kinds_of};
-pub(crate) use metadata::validate_metadata;
+pub(crate) use metadata::{metadata_schema, validate_metadata};
 pub(crate) use registry::Registry;
 
 use crate::failure::{Cause, Subject};
+use crate::ownership::{Ground, Shape};
 use crate::schema::Schema;
 use serde_json::Value;
 use std::sync::Arc;
@@ -39,11 +41,17 @@ pub(crate) struct Kind {
     pub(crate) namespaced: bool,
     /// Where its objects are kept. Two kinds with one table are two views of the same objects.
     pub(crate) table: Arc<str>,
+    /// `coordination.k8s.io/v1`, or `v1`.
+    api_version: String,
+    /// All versions in which its objects are served, by group and version.
+    served_in: Vec<String>,
     /// The version in which its objects are kept.
     pub(crate) stored_api_version: String,
     pub(crate) schema: Arc<Schema>,
     /// The schema in OpenAPI form, for clients.
     pub(crate) open_api: Value,
+    /// What every object of the kind has, if empty: upstream's types hold some fields by value, and always show them.
+    pub(crate) blank: Value,
     pub(crate) columns: Vec<Column>,
     pub(crate) rules: Rules,
     /// Made from a CustomResourceDefinition.
@@ -67,7 +75,9 @@ pub(crate) struct Rules {
     pub(crate) names: NameRule,
     /// What field selectors may name besides `metadata.name` and `metadata.namespace`, as dotted paths.
     pub(crate) selectable: Vec<String>,
-    /// Fills in what the server fills in; `None` as the old object means creation.
+    /// Fills in the defaults that belong to whoever leaves them out.
+    pub(crate) default: fn(&mut Value),
+    /// Fills in what is the server's own; `None` as the old object means creation.
     pub(crate) prepare: fn(&mut Value, Option<&Value>),
     /// Finds what is wrong, after the schema is satisfied.
     pub(crate) validate: fn(&Value, Option<&Value>, &mut Vec<Cause>),
@@ -108,6 +118,7 @@ impl Default for Rules {
             scale: None,
             names: NameRule::Subdomain,
             selectable: Vec::new(),
+            default: |_| {},
             prepare: |_, _| {},
             validate: |_, _, _| {},
             view: None,
@@ -117,10 +128,38 @@ impl Default for Rules {
 
 impl Kind {
     /// `coordination.k8s.io/v1`, or `v1`.
-    pub(crate) fn api_version(&self) -> String {
-        match self.group.as_str() {
-            "" => self.version.clone(),
-            group => format!("{group}/{}", self.version),
+    pub(crate) fn api_version(&self) -> &str {
+        &self.api_version
+    }
+
+    /// What ownership must know to account for a write.
+    pub(crate) fn ground<'a>(&'a self, subresource: Option<&'a str>) -> Ground<'a> {
+        Ground {
+            shape: Shape::of(&self.schema, metadata_schema()),
+            api_version: &self.api_version,
+            kind: &self.kind,
+            versions: &self.served_in,
+            blank: &self.blank,
+            subresource: subresource.unwrap_or_default(),
+            ignored: self.not_set_by(subresource),
+        }
+    }
+
+    /// The paths that a write does not set, whatever the client sends: the status by the main resource, and everything
+    /// but the status by `/status`.
+    pub(crate) fn not_set_by(&self, subresource: Option<&str>) -> &'static [&'static [&'static str]] {
+        match (subresource, self.kind.as_str()) {
+            (None, _) if self.rules.status => &[&["status"]],
+            (Some("status"), _) if self.custom => &[&["metadata"], &["spec"]],
+            (Some("status"), "Deployment") => &[&["spec"], &["metadata", "labels"]],
+            (Some("status"), "Pod") => &[
+                &["spec"],
+                &["metadata", "deletionTimestamp"],
+                &["metadata", "ownerReferences"],
+            ],
+            (Some("status"), _) => &[&["spec"]],
+            (Some("finalize"), _) => &[&["status"]],
+            _ => &[],
         }
     }
 
@@ -198,6 +237,14 @@ pub(crate) fn set_at(object: &mut Value, path: &str, value: Value) {
         place = &mut place[part];
     }
     *place = value;
+}
+
+/// `group/version`, or the version alone in the core group.
+fn api_version(group: &str, version: &str) -> String {
+    match group {
+        "" => version.into(),
+        group => format!("{group}/{version}"),
+    }
 }
 
 /// The objects that every control plane has from its start: the four namespaces.

@@ -35,6 +35,10 @@ pub(crate) struct Schema {
     pub(crate) embedded: bool,
     pub(crate) limits: Limits,
     pub(crate) list: ListType,
+    /// Items that are alike make the object invalid. Built-in kinds have rules of their own for that.
+    pub(crate) distinct: bool,
+    /// A map that is owned as a whole.
+    pub(crate) atomic: bool,
     pub(crate) combined: Vec<(Combination, Vec<Arc<Self>>)>,
 }
 

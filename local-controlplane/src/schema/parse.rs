@@ -39,6 +39,8 @@ impl Definitions {
             embedded: flag(json, "x-kubernetes-embedded-resource"),
             limits: limits(json)?,
             list: list_type(json),
+            distinct: !self.has_names(),
+            atomic: json["x-kubernetes-map-type"] == "atomic",
             ..Schema::default()
         };
         for (name, property) in json["properties"].as_object().into_iter().flatten() {

@@ -71,6 +71,12 @@ fn validate_list(schema: &Schema, items: &[Value], whole: &Value, path: &str, ca
             format!("must have at most {limit} items"),
         ));
     }
+    if schema.distinct {
+        validate_distinct(schema, items, path, causes);
+    }
+}
+
+fn validate_distinct(schema: &Schema, items: &[Value], path: &str, causes: &mut Vec<Cause>) {
     let identity = |item: &Value| -> Option<Value> {
         match &schema.list {
             ListType::Atomic => None,

@@ -405,17 +405,3 @@ async fn a_json_patch_may_test_what_it_changes() {
         server.patch(&path("x"), JSON_PATCH, &patch).await.expect(code);
     }
 }
-
-#[tokio::test(start_paused = true)]
-async fn server_side_apply_is_refused_and_not_guessed() {
-    let server = Server::new();
-    let media = "application/apply-patch+yaml";
-    let answer = server
-        .patch(
-            &format!("{}?fieldManager=m", path("x")),
-            media,
-            &lease("x", "alpha"),
-        )
-        .await;
-    assert_eq!(answer.refusal(), (415, "UnsupportedMediaType".into()));
-}
