@@ -146,6 +146,8 @@ pub(crate) fn decode(
     if kind.custom {
         let mut metadata = object["metadata"].take();
         schema::decode(metadata_schema(), &mut metadata, "metadata", &mut found);
+        // What an apply leaves as null is there; what a body has as null was never meant.
+        found.keeps_nulls = origin == Origin::Apply;
         // Malformed metadata cannot be read at all, whatever the kind.
         refuse_unreadable(kind, object, &found, origin, false)?;
         schema::decode(&kind.schema, object, "", &mut found);

@@ -1,7 +1,7 @@
 //! The query of a request, and the options in it that writes share.
 
 use crate::failure::{Cause, Failure};
-use serde_json::Value;
+use serde_json::{Value, json};
 
 /// How long the name of a manager of fields may be, in bytes.
 const MAX_MANAGER: usize = 128;
@@ -65,12 +65,9 @@ impl Query {
 
     /// The options of a create, update or patch. `kind` is what a refusal calls the options.
     pub(crate) fn write_options(&self, kind: &str, user_agent: &str) -> Result<WriteOptions, Failure> {
-        let unsupported = |field: &str, value: &str, supported: &[&str]| {
+        let unsupported = |field: &str, value: Value, supported: &[&str]| {
             let supported: Vec<String> = supported.iter().map(|word| format!("\"{word}\"")).collect();
-            Failure::invalid_options(
-                kind,
-                &Cause::not_supported(field, &Value::from(value), &supported),
-            )
+            Failure::invalid_options(kind, &Cause::not_supported(field, &value, &supported))
         };
         let validation = match self.get("fieldValidation") {
             None | Some("Warn") => FieldValidation::Warn,
@@ -79,7 +76,7 @@ impl Query {
             Some(other) => {
                 return Err(unsupported(
                     "fieldValidation",
-                    other,
+                    other.into(),
                     &["", "Ignore", "Strict", "Warn"],
                 ));
             }
@@ -87,7 +84,7 @@ impl Query {
         let dry_run = match self.get("dryRun") {
             None => false,
             Some("All") => true,
-            Some(other) => return Err(unsupported("dryRun", other, &["All"])),
+            Some(other) => return Err(unsupported("dryRun", json!([other]), &["All"])),
         };
         let manager = match self.get("fieldManager") {
             Some(manager) => {

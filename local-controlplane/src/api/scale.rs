@@ -6,7 +6,7 @@ use super::patch::Patch;
 use super::query::{Query, WriteOptions};
 use super::target::{Resource, Verb};
 use super::write::{Intent, Shown, key_of, replace};
-use crate::failure::{Cause, Failure};
+use crate::failure::{Cause, Failure, Subject};
 use crate::kinds::{Kind, at, metadata_schema, set_at};
 use crate::ownership::{self, Author, Ground, Shape};
 use crate::plane::Plane;
@@ -143,7 +143,7 @@ impl Change {
             if version.is_some_and(|version| version != stored.revision.to_string()) {
                 return Err(Failure::modified(kind.subject(&key.name)));
             }
-            let replicas = check_replicas(kind, &key.name, &new)?;
+            let replicas = check_replicas(&key.name, &new)?;
             let of_scale = new["metadata"].get("managedFields");
             if let Some(managed) = ownership::to_parent(&managed, of_scale, &path, kind.api_version()) {
                 object["metadata"]["managedFields"] = managed;
@@ -187,14 +187,19 @@ impl Change {
     }
 }
 
-fn check_replicas(kind: &Kind, name: &str, scale: &Value) -> Result<i64, Failure> {
+fn check_replicas(name: &str, scale: &Value) -> Result<i64, Failure> {
     let replicas = &scale["spec"]["replicas"];
     match replicas.as_i64() {
         Some(count) if count >= 0 => Ok(count),
         None if replicas.is_null() => Ok(0),
         _ => {
             let cause = Cause::invalid("spec.replicas", replicas, "must be greater than or equal to 0");
-            Err(Failure::invalid(kind.kind_subject(name), &[cause]))
+            let subject = Subject {
+                group: "autoscaling",
+                what: KIND,
+                name,
+            };
+            Err(Failure::invalid(subject, &[cause]))
         }
     }
 }

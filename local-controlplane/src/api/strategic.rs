@@ -112,14 +112,15 @@ fn merge_list(name: &str, list: &[Value], patch: &[Value]) -> Result<Vec<Value>,
             .cloned()
             .collect());
     }
-    let mut merged = list.to_vec();
     if SETS.contains(&name) {
-        merged.extend(patch.iter().filter(|item| !list.contains(item)).cloned());
-        return Ok(merged);
+        // What the patch names comes first, as upstream has it.
+        let others = list.iter().filter(|item| !patch.contains(item));
+        return Ok(patch.iter().chain(others).cloned().collect());
     }
     let Some(key) = merge_key(name) else {
         return Ok(patch.to_vec());
     };
+    let mut merged = list.to_vec();
     for item in patch {
         if item[key].is_null() {
             return Err(Failure::bad_request(format!(

@@ -322,6 +322,9 @@ pub(crate) fn replace(
     fill_defaults(kind, &mut new);
     follow(resource, Some(&old), &mut new, intent);
     ownership::keep_times(&old, &mut new);
+    if kind.table == namespaces_table() && resource.subresource.is_none() {
+        new["spec"] = old["spec"].clone();
+    }
     (kind.rules.prepare)(&mut new, Some(&old));
     if kind.rules.generation && without_bookkeeping(kind, &new) != without_bookkeeping(kind, &old) {
         let generation = old["metadata"]["generation"].as_i64().unwrap_or_default();
@@ -403,9 +406,6 @@ fn take_over(resource: &Resource, old: &Value, mut object: Value) -> Value {
             "generation",
             old["metadata"]["generation"].clone(),
         );
-    }
-    if kind.table == namespaces_table() {
-        new["spec"] = old["spec"].clone();
     }
     new
 }

@@ -362,6 +362,7 @@ fn pod() -> Rules {
         "status.phase",
     ];
     Rules {
+        generation: true,
         status: true,
         selectable: selectable.map(str::to_owned).to_vec(),
         default: deployment::default_pod,

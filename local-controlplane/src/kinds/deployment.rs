@@ -36,8 +36,17 @@ pub(super) fn default(deployment: &mut Value) {
 
 /// A new Pod waits.
 pub(super) fn prepare_pod(pod: &mut Value, old: Option<&Value>) {
-    if old.is_none() {
-        pod["status"] = json!({"phase": "Pending", "qosClass": "BestEffort"});
+    if old.is_some() {
+        return;
+    }
+    pod["status"] = json!({"phase": "Pending", "qosClass": "BestEffort"});
+    if pod["spec"].is_object() {
+        let tolerated = |key: &str| json!({"key": key, "operator": "Exists", "effect": "NoExecute", "tolerationSeconds": 300});
+        let unready = ["node.kubernetes.io/not-ready", "node.kubernetes.io/unreachable"];
+        let spec = &mut pod["spec"];
+        fill(spec, "priority", 0.into());
+        fill(spec, "preemptionPolicy", "PreemptLowerPriority".into());
+        fill(spec, "tolerations", unready.map(tolerated).to_vec().into());
     }
 }
 

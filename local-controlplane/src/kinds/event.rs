@@ -18,9 +18,26 @@ const MAX_NOTE: usize = 1024;
 
 /// The view of the group `events.k8s.io`.
 pub(super) const EVENTS_GROUP: View = View {
-    to_wire: |event| rename(event, |(core, new)| (core, new)),
-    to_stored: |event| rename(event, |(core, new)| (new, core)),
+    to_wire: |event| without_empty(rename(event, |(core, new)| (core, new))),
+    to_stored: |event| with_reporter(rename(event, |(core, new)| (new, core))),
 };
+
+/// Who reports is always shown in `v1`, and only if known in the other form.
+fn without_empty(mut event: Value) -> Value {
+    if let Some(fields) = event.as_object_mut() {
+        fields.retain(|_, value| *value != "");
+    }
+    event
+}
+
+fn with_reporter(mut event: Value) -> Value {
+    if let Some(fields) = event.as_object_mut() {
+        for field in ["reportingComponent", "reportingInstance"] {
+            fields.entry(field).or_insert_with(|| "".into());
+        }
+    }
+    event
+}
 
 fn rename(
     mut event: Value,

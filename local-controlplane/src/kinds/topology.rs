@@ -90,44 +90,63 @@ const WHOLE: [(&str, &str); 15] = [
     (META, "OwnerReference"),
 ];
 
+/// What a field is when nobody has set it. A null is shown, because upstream holds the field by value; others are keys
+/// of items, which are empty rather than absent.
+const DEFAULTS: [(&str, &str, &str, Option<&str>); 13] = [
+    (APPS, "DeploymentCondition", "lastTransitionTime", None),
+    (APPS, "DeploymentCondition", "lastUpdateTime", None),
+    (CORE, "Container", "name", Some("")),
+    (CORE, "ContainerPort", "protocol", Some("TCP")),
+    (CORE, "EnvVar", "name", Some("")),
+    (CORE, "NamespaceCondition", "lastTransitionTime", None),
+    (CORE, "PodCondition", "lastProbeTime", None),
+    (CORE, "PodCondition", "lastTransitionTime", None),
+    (CORE, "Volume", "name", Some("")),
+    (META, "OwnerReference", "uid", Some("")),
+    (RBAC, "ClusterRole", "rules", None),
+    (RBAC, "Role", "rules", None),
+    (DEFINITION, "Condition", "lastTransitionTime", None),
+];
+
 /// Writes the markers into the schemas of the built-in kinds.
 pub(super) fn mark(definitions: &mut Map<String, Value>) {
-    let mut set = |package: &str, name: &str, pointer: &str, key: &str, value: Value| {
+    let mut set = |package: &str, name: &str, pointer: &str, marker: &str, value: Value| {
         let schema = definitions.get_mut(&format!("{package}{name}"));
         if let Some(place) = schema.and_then(|schema| schema.pointer_mut(pointer)) {
-            place[key] = value;
+            place[marker] = value;
         }
     };
+    let (list_type, list_keys, map_type) = (
+        "x-kubernetes-list-type",
+        "x-kubernetes-list-map-keys",
+        "x-kubernetes-map-type",
+    );
     for (package, name, list, keys) in KEYED {
         let pointer = format!("/properties/{list}");
-        set(package, name, &pointer, "x-kubernetes-list-type", "map".into());
-        set(package, name, &pointer, "x-kubernetes-list-map-keys", json!(keys));
+        set(package, name, &pointer, list_type, "map".into());
+        set(package, name, &pointer, list_keys, json!(keys));
     }
     for (package, name, list) in SETS {
         set(
             package,
             name,
             &format!("/properties/{list}"),
-            "x-kubernetes-list-type",
+            list_type,
             "set".into(),
         );
     }
     for (package, name) in WHOLE {
-        set(package, name, "", "x-kubernetes-map-type", "atomic".into());
+        set(package, name, "", map_type, "atomic".into());
     }
     set(
         CORE,
         "PodSpec",
         "/properties/nodeSelector",
-        "x-kubernetes-map-type",
+        map_type,
         "atomic".into(),
     );
-    // Part of the key of a port, and seldom written.
-    set(
-        CORE,
-        "ContainerPort",
-        "/properties/protocol",
-        "default",
-        "TCP".into(),
-    );
+    for (package, name, field, value) in DEFAULTS {
+        let value = value.map_or(Value::Null, Value::from);
+        set(package, name, &format!("/properties/{field}"), "default", value);
+    }
 }

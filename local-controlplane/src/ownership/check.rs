@@ -101,6 +101,24 @@ fn go_type(value: &Value, expected: &str) -> String {
     };
     match expected {
         "numeric (int or float)" => name.into(),
-        _ => format!("{value}"),
+        "string" => format!("&value.valueUnstructured{{Value:{value}}}"),
+        _ => format!("&{{{}}}", go_value(value)),
+    }
+}
+
+fn go_value(value: &Value) -> String {
+    match value {
+        Value::String(text) => text.clone(),
+        Value::Array(items) => {
+            let items: Vec<String> = items.iter().map(go_value).collect();
+            format!("[{}]", items.join(" "))
+        }
+        Value::Object(fields) => {
+            let fields = fields
+                .iter()
+                .map(|(name, value)| format!("{name}:{}", go_value(value)));
+            format!("map[{}]", fields.collect::<Vec<_>>().join(" "))
+        }
+        scalar => scalar.to_string(),
     }
 }

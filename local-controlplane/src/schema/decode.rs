@@ -13,6 +13,8 @@ pub(crate) struct Decoded {
     /// Paths of fields that the schema does not know. They are gone from the object.
     pub(crate) unknown: Vec<String>,
     pub(crate) wrong: Vec<WrongType>,
+    /// A null is a value, of a wrong type where the schema does not allow it. Otherwise it stands for an absent field.
+    pub(crate) keeps_nulls: bool,
 }
 
 /// A value that cannot be what its field holds.
@@ -52,8 +54,7 @@ fn decode_object(schema: &Schema, map: &mut Map<String, Value>, path: &str, foun
     let known = |key: &str| schema.properties.get(key).or(schema.additional.as_ref());
     let of_embedded = |key: &str| schema.embedded && matches!(key, "apiVersion" | "kind" | "metadata");
     map.retain(|key, value| {
-        // A null stands for an absent field, unless the schema says that it may be null.
-        if value.is_null() {
+        if value.is_null() && !found.keeps_nulls {
             return known(key).map_or(schema.preserve_unknown, |property| property.nullable);
         }
         if known(key).is_some() || schema.preserve_unknown || of_embedded(key) {
@@ -62,11 +63,30 @@ fn decode_object(schema: &Schema, map: &mut Map<String, Value>, path: &str, foun
         found.unknown.push(child(path, key));
         false
     });
-    for (key, value) in map {
+    for (key, value) in map.iter_mut() {
         if let Some(property) = known(key) {
             decode(property, value, &child(path, key), found);
         }
     }
+    if schema.typed {
+        map.retain(|key, value| !is_left_out(schema, key, value));
+    }
+}
+
+/// Whether a struct would not show a field: an empty list or map, unless the field is always shown. Empty managed
+/// fields are a request to forget them, and stay until it is heard.
+fn is_left_out(schema: &Schema, key: &str, value: &Value) -> bool {
+    let Some(property) = schema.properties.get(key) else {
+        return false;
+    };
+    let is_empty = match value {
+        Value::Array(items) => items.is_empty(),
+        Value::Object(entries) => entries.is_empty() && property.additional.is_some(),
+        _ => false,
+    };
+    let is_always_shown =
+        property.default == Some(Value::Null) || schema.required.iter().any(|name| name == key);
+    is_empty && !is_always_shown && key != "managedFields"
 }
 
 /// Checks a scalar (or a container where a scalar belongs) and brings times into canonical form.

@@ -35,8 +35,9 @@ pub(crate) struct Schema {
     pub(crate) embedded: bool,
     pub(crate) limits: Limits,
     pub(crate) list: ListType,
-    /// Items that are alike make the object invalid. Built-in kinds have rules of their own for that.
-    pub(crate) distinct: bool,
+    /// It describes a type of a built-in kind. Upstream holds those in structs: an empty list or map is as good as an
+    /// absent one, and which items must be distinct is said by other rules.
+    pub(crate) typed: bool,
     /// A map that is owned as a whole.
     pub(crate) atomic: bool,
     pub(crate) combined: Vec<(Combination, Vec<Arc<Self>>)>,

@@ -27,7 +27,13 @@ impl Definitions {
     /// Reads a schema. The error is a message that names the place.
     pub(crate) fn parse(&mut self, json: &Value) -> Result<Arc<Schema>, String> {
         if let Some(reference) = json["$ref"].as_str() {
-            return self.named(reference.trim_start_matches(REFERENCE));
+            let named = self.named(reference.trim_start_matches(REFERENCE))?;
+            let Some(default) = json.get("default") else {
+                return Ok(named);
+            };
+            let mut schema = Schema::clone(&named);
+            schema.default = Some(default.clone());
+            return Ok(Arc::new(schema));
         }
         let mut schema = Schema {
             types: types(json),
@@ -39,7 +45,7 @@ impl Definitions {
             embedded: flag(json, "x-kubernetes-embedded-resource"),
             limits: limits(json)?,
             list: list_type(json),
-            distinct: !self.has_names(),
+            typed: self.has_names(),
             atomic: json["x-kubernetes-map-type"] == "atomic",
             ..Schema::default()
         };

@@ -71,7 +71,7 @@ fn validate_list(schema: &Schema, items: &[Value], whole: &Value, path: &str, ca
             format!("must have at most {limit} items"),
         ));
     }
-    if schema.distinct {
+    if !schema.typed {
         validate_distinct(schema, items, path, causes);
     }
 }
