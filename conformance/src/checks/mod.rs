@@ -1,5 +1,6 @@
 //! The checks, by subject.
 
+mod apply;
 mod cascades;
 mod custom;
 mod deployments;
@@ -20,6 +21,7 @@ pub(crate) const GROUPS: &[&[Check]] = &[
     leases::CHECKS,
     metadata::CHECKS,
     patches::CHECKS,
+    apply::CHECKS,
     lists::CHECKS,
     watches::CHECKS,
     wire::CHECKS,

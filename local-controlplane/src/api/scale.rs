@@ -131,7 +131,9 @@ impl Change {
                 .cloned()
                 .ok_or_else(|| Failure::not_found(kind.subject(&key.name)))?;
             let mut object = kind.to_wire(stored.value());
-            let managed = object["metadata"]["managedFields"].take();
+            let metadata = object["metadata"].as_object_mut();
+            let managed = metadata.and_then(|metadata| metadata.remove("managedFields"));
+            let managed = managed.unwrap_or_default();
             let mut live = show(kind, &object)?;
             if let Some(of_scale) = ownership::of_parent(&managed, &path) {
                 live["metadata"]["managedFields"] = of_scale;

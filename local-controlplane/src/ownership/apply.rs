@@ -202,7 +202,8 @@ fn spoken(conflicts: &Conflicts) -> Vec<Conflict> {
 /// Keeps the annotation of `kubectl apply` in step, so that whoever goes back to it removes what should go.
 fn renew_annotation(object: &mut Value, config: &Value) {
     let mut config = config.clone();
-    if let Some(annotations) = config["metadata"]["annotations"].as_object_mut() {
+    let annotations = config.pointer_mut("/metadata/annotations");
+    if let Some(annotations) = annotations.and_then(Value::as_object_mut) {
         annotations.remove(LAST_APPLIED);
     }
     let annotations = &mut object["metadata"]["annotations"];
