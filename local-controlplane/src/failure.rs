@@ -17,6 +17,8 @@ pub(crate) struct Failure {
     details: Option<Box<Map<String, Value>>>,
     /// `metadata.continue` of an expired list.
     continue_token: Option<String>,
+    /// What the client is warned of beside.
+    pub(crate) warnings: Vec<String>,
 }
 
 /// One cause of a `Status`: what is wrong with which field.
@@ -93,6 +95,11 @@ impl Cause {
         }
     }
 
+    /// Whether the field's path begins like this.
+    pub(crate) fn is_of(&self, path: &str) -> bool {
+        self.field.starts_with(path)
+    }
+
     fn to_json(&self) -> Value {
         json!({"reason": self.reason, "message": self.message, "field": self.field})
     }
@@ -137,7 +144,14 @@ impl Failure {
             message: message.into(),
             details: None,
             continue_token: None,
+            warnings: Vec::new(),
         }
+    }
+
+    /// What is worth a warning is so also when the request fails.
+    pub(crate) fn with_warnings(mut self, warnings: Vec<String>) -> Self {
+        self.warnings = warnings;
+        self
     }
 
     fn with_details(mut self, details: Map<String, Value>) -> Self {
@@ -201,14 +215,14 @@ impl Failure {
     }
 
     /// A 422 about the request's options, not about an object.
-    pub(crate) fn invalid_options(kind: &str, cause: &Cause) -> Self {
+    pub(crate) fn invalid_options(kind: &str, causes: &[Cause]) -> Self {
         Self::invalid(
             Subject {
                 group: "meta.k8s.io",
                 what: kind,
                 name: "",
             },
-            std::slice::from_ref(cause),
+            causes,
         )
     }
 
@@ -259,9 +273,14 @@ impl Failure {
         )
     }
 
+    /// The same of a patch, about which a real server says less.
+    pub(crate) fn unsupported_patch(supported: &str) -> Self {
+        Self::unsupported_media_type(supported).with_details(Map::new())
+    }
+
     pub(crate) fn not_acceptable(supported: &str) -> Self {
         let message = format!("only the following media types are accepted: {supported}");
-        Self::new(StatusCode::NOT_ACCEPTABLE, "NotAcceptable", message)
+        Self::new(StatusCode::NOT_ACCEPTABLE, "NotAcceptable", message).with_details(Map::new())
     }
 
     pub(crate) fn too_large(limit: usize) -> Self {
@@ -289,6 +308,11 @@ impl Failure {
         Self::new(StatusCode::INTERNAL_SERVER_ERROR, "InternalError", message)
     }
 
+    /// What a real server's code did not expect to fail: a 500 without a reason.
+    pub(crate) fn unclassified(message: impl Into<String>) -> Self {
+        Self::new(StatusCode::INTERNAL_SERVER_ERROR, "", message)
+    }
+
     /// Whether the answer tells the client when to come back.
     pub(crate) fn retry_after(&self) -> Option<u64> {
         self.details.as_ref()?.get("retryAfterSeconds")?.as_u64()
@@ -302,8 +326,11 @@ impl Failure {
         }
         let mut status = json!({
             "kind": "Status", "apiVersion": "v1", "metadata": metadata, "status": "Failure",
-            "message": self.message, "reason": self.reason, "code": self.code.as_u16(),
+            "message": self.message, "code": self.code.as_u16(),
         });
+        if !self.reason.is_empty() {
+            status["reason"] = self.reason.into();
+        }
         if let Some(details) = &self.details {
             status["details"] = Value::Object((**details).clone());
         }

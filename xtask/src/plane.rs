@@ -53,6 +53,8 @@ pub(crate) async fn start(
 pub(crate) async fn client_of(kubeconfig: &Path) -> anyhow::Result<Client> {
     let file =
         Kubeconfig::read_from(kubeconfig).with_context(|| format!("cannot use {}", kubeconfig.display()))?;
-    let config = Config::from_custom_kubeconfig(file, &KubeConfigOptions::default()).await?;
+    let mut config = Config::from_custom_kubeconfig(file, &KubeConfigOptions::default()).await?;
+    // What the server answers is what is to be seen.
+    config.default_retry = false;
     Ok(Client::try_from(config)?)
 }

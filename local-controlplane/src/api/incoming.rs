@@ -3,7 +3,7 @@
 use super::query::FieldValidation;
 use super::target::Resource;
 use super::{protobuf, strict_json};
-use crate::failure::{Cause, Failure};
+use crate::failure::{Cause, Failure, Subject};
 use crate::kinds::Kind;
 use crate::schema::{self, Decoded, Definitions, Schema};
 use http::HeaderMap;
@@ -59,9 +59,14 @@ pub(crate) fn parse_body(media: &str, body: &[u8]) -> Result<Parsed, Failure> {
         }
         "application/yaml" => {
             let text = std::str::from_utf8(body).map_err(|error| unreadable(&error))?;
-            let value = serde_yaml::from_str(text).map_err(|error| unreadable(&error))?;
+            // As upstream reads it: the first document, and the last of what comes twice.
+            let options =
+                serde_yaml::options! { duplicate_keys: serde_yaml::options::DuplicateKeyPolicy::LastWins };
+            let mut bytes = text.as_bytes();
+            let first = serde_yaml::read_with_options::<_, Value>(&mut bytes, options).next();
+            let value = first.transpose().map_err(|error| unreadable(&error))?;
             Ok(Parsed {
-                value,
+                value: value.unwrap_or_default(),
                 duplicates: Vec::new(),
             })
         }
@@ -74,14 +79,17 @@ pub(crate) fn parse_body(media: &str, body: &[u8]) -> Result<Parsed, Failure> {
 }
 
 /// Checks that a body holds what its URL says, and fills in what the URL already says.
-pub(crate) fn check_envelope(resource: &Resource, object: &mut Value) -> Result<(), Failure> {
+pub(crate) fn check_envelope(resource: &Resource, object: &mut Value, origin: Origin) -> Result<(), Failure> {
     let kind = &resource.kind;
+    if object.is_null() && !kind.custom {
+        *object = json!({});
+    }
     if !object.is_object() {
         return Err(Failure::bad_request(
             "the object provided is unrecognized: it must be an object",
         ));
     }
-    check_type(kind, object)?;
+    check_type(kind, object, origin)?;
     match &object["metadata"] {
         Value::Object(_) => {}
         Value::Null => object["metadata"] = json!({}),
@@ -105,7 +113,13 @@ pub(crate) fn check_envelope(resource: &Resource, object: &mut Value) -> Result<
     Ok(())
 }
 
-fn check_type(kind: &Kind, object: &mut Value) -> Result<(), Failure> {
+fn check_type(kind: &Kind, object: &mut Value, origin: Origin) -> Result<(), Failure> {
+    for field in ["apiVersion", "kind"] {
+        if !(object[field].is_null() || object[field].is_string()) {
+            let message = format!("the object provided is unrecognized: {field} must be of type string");
+            return Err(Failure::bad_request(message));
+        }
+    }
     let api_version = kind.api_version();
     let given = |field: &str| {
         object[field]
@@ -123,7 +137,10 @@ fn check_type(kind: &Kind, object: &mut Value) -> Result<(), Failure> {
         let message = format!(
             "the API version in the data ({given}) does not match the expected API version ({api_version})"
         );
-        return Err(Failure::bad_request(message));
+        return Err(match origin {
+            Origin::Patch if !kind.custom => patch_invalid(&message),
+            _ => Failure::bad_request(message),
+        });
     }
     if let Some(given) = given_kind.filter(|given| *given != kind.kind) {
         let message = format!(
@@ -132,9 +149,10 @@ fn check_type(kind: &Kind, object: &mut Value) -> Result<(), Failure> {
         );
         let name = object["metadata"]["name"].as_str().unwrap_or_default();
         let cause = Cause::invalid("kind", &given.as_str().into(), format!("must be {}", kind.kind));
-        return Err(match kind.custom {
-            true => Failure::invalid(kind.kind_subject(name), &[cause]),
-            false => Failure::bad_request(message),
+        return Err(match origin {
+            _ if kind.custom => Failure::invalid(kind.kind_subject(name), &[cause]),
+            Origin::Patch => patch_invalid(&message),
+            Origin::Body => Failure::bad_request(message),
         });
     }
     object["apiVersion"] = api_version.into();
@@ -162,6 +180,7 @@ pub(crate) fn decode(
         schema::decode(&kind.schema, object, "", &mut found);
     }
     refuse_unreadable(kind, object, &found, origin, kind.custom)?;
+    drop_empty(&mut object["metadata"]);
     let unknown = found
         .unknown
         .iter()
@@ -184,8 +203,32 @@ pub(crate) fn decode(
                         "{name} in version \"{version}\" cannot be handled as a {name}: {message}"
                     ))
                 }
-                Origin::Patch => patch_invalid(kind, object, &message),
+                Origin::Patch => patch_invalid(&message),
             })
+        }
+    }
+}
+
+/// What is empty in metadata is as good as absent, and is not kept.
+fn drop_empty(metadata: &mut Value) {
+    const FIELDS: [&str; 5] = [
+        "annotations",
+        "finalizers",
+        "generateName",
+        "labels",
+        "ownerReferences",
+    ];
+    let is_empty = |value: &Value| match value {
+        Value::String(text) => text.is_empty(),
+        Value::Array(items) => items.is_empty(),
+        Value::Object(fields) => fields.is_empty(),
+        _ => false,
+    };
+    if let Some(metadata) = metadata.as_object_mut() {
+        for field in FIELDS {
+            if metadata.get(field).is_some_and(is_empty) {
+                metadata.remove(field);
+            }
         }
     }
 }
@@ -215,14 +258,16 @@ fn refuse_unreadable(
     );
     Err(match origin {
         Origin::Body => Failure::bad_request(message),
-        Origin::Patch => patch_invalid(kind, object, &message),
+        Origin::Patch => patch_invalid(&message),
     })
 }
 
-fn patch_invalid(kind: &Kind, object: &Value, message: &str) -> Failure {
-    let name = object["metadata"]["name"].as_str().unwrap_or_default();
-    Failure::invalid(
-        kind.kind_subject(name),
-        &[Cause::invalid("patch", &"".into(), message)],
-    )
+/// What became of an object by a patch cannot be read: a real server speaks of the patch, not of the object.
+fn patch_invalid(message: &str) -> Failure {
+    let nameless = Subject {
+        group: "",
+        what: "",
+        name: "",
+    };
+    Failure::invalid(nameless, &[Cause::invalid("patch", &"".into(), message)])
 }

@@ -6,7 +6,7 @@ use super::incoming::{self, Origin};
 use super::query::WriteOptions;
 use super::strategic;
 use super::target::Resource;
-use super::write::{Written, key_of, replace};
+use super::write::{Written, key_of, replace, with_warnings};
 use crate::failure::{Cause, Failure};
 use crate::kinds::Kind;
 use crate::plane::Plane;
@@ -44,8 +44,8 @@ impl Patch {
             JSON_PATCH => json_operations(body),
             MERGE_PATCH => object().map(Self::Merge),
             STRATEGIC_PATCH if !kind.custom => object().map(Self::Strategic),
-            _ if kind.custom => Err(Failure::unsupported_media_type(SERVED)),
-            _ => Err(Failure::unsupported_media_type(SERVED_BUILTIN)),
+            _ if kind.custom => Err(Failure::unsupported_patch(SERVED)),
+            _ => Err(Failure::unsupported_patch(SERVED_BUILTIN)),
         }
     }
 
@@ -80,7 +80,7 @@ fn json_operations(body: &[u8]) -> Result<Patch, Failure> {
     let patch = serde_json::from_value(operations);
     patch
         .map(Patch::Json)
-        .map_err(|error| Failure::bad_request(format!("error decoding patch: {error}")))
+        .map_err(|error| Failure::unprocessable(format!("the server rejected our request: {error}")))
 }
 
 /// Applies the operations in order. `replace` of a missing key adds it, as upstream's library does.
@@ -97,6 +97,17 @@ fn apply_operations(patch: &json_patch::Patch, object: &mut Value) -> Result<(),
                 let (path, value) = (replace.path.clone(), replace.value.clone());
                 *operation = PatchOperation::Add(AddOperation { path, value });
             }
+        }
+        if operation.path().as_str().is_empty() {
+            let why = "the server rejected our request: the whole object cannot be replaced";
+            return Err(Failure::unprocessable(why));
+        }
+        if let PatchOperation::Test(test) = operation
+            && test.value.is_null()
+            && object.pointer(test.path.as_str()).is_none()
+        {
+            // What is missing is as good as null.
+            continue;
         }
         let one = std::slice::from_ref(operation);
         let applied = json_patch::patch(object, one);
@@ -122,10 +133,10 @@ pub(crate) fn patch(
         let mut object = kind.to_wire(stored.value());
         patch.apply(&mut object)?;
         check_identity(kind, &stored, &object)?;
-        incoming::check_envelope(resource, &mut object)?;
+        incoming::check_envelope(resource, &mut object, Origin::Patch)?;
         let warnings = incoming::decode(kind, &mut object, &[], options.validation, Origin::Patch)?;
-        let written = replace(plane, writer, resource, &stored, object, options.dry_run)?;
-        Ok(written.with_warnings(warnings))
+        let written = replace(plane, writer, resource, &stored, object, options.dry_run);
+        with_warnings(written, warnings)
     })
 }
 
@@ -141,10 +152,17 @@ fn check_identity(kind: &Kind, stored: &Stored, patched: &Value) -> Result<(), F
         return Err(Failure::bad_request(message));
     }
     match metadata["resourceVersion"].as_str() {
-        None | Some("") => {}
+        None | Some("" | "0") if kind.rules.unconditional_update => {}
+        None | Some("" | "0") => {
+            let detail = "must be specified for an update";
+            let cause = Cause::invalid("metadata.resourceVersion", &0.into(), detail);
+            return Err(Failure::invalid(kind.subject(name), &[cause]));
+        }
         Some(version) if version == stored.revision.to_string() => {}
         Some(version) if version.parse::<u64>().is_err() => {
-            return Err(Failure::internal(format!("invalid resource version {version:?}")));
+            return Err(Failure::unclassified(format!(
+                "invalid resource version {version:?}"
+            )));
         }
         Some(_) => return Err(Failure::modified(kind.subject(name))),
     }

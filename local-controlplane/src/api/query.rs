@@ -44,8 +44,10 @@ impl Query {
             .filter(|value| !value.is_empty())
     }
 
+    /// Whether a parameter is there and does not say no, as upstream's conversion has it.
     pub(crate) fn flag(&self, key: &str) -> bool {
-        matches!(self.get(key), Some("true" | "1"))
+        let found = self.0.iter().find(|(name, _)| name == key);
+        found.is_some_and(|(_, value)| !matches!(value.to_ascii_lowercase().as_str(), "false" | "0"))
     }
 
     pub(crate) fn number(&self, key: &str) -> Result<Option<i64>, Failure> {
@@ -64,7 +66,7 @@ impl Query {
             let supported: Vec<String> = supported.iter().map(|word| format!("\"{word}\"")).collect();
             Failure::invalid_options(
                 kind,
-                &Cause::not_supported(field, &Value::from(value), &supported),
+                &[Cause::not_supported(field, &Value::from(value), &supported)],
             )
         };
         let validation = match self.get("fieldValidation") {
@@ -85,15 +87,17 @@ impl Query {
             Some(other) => return Err(unsupported("dryRun", other, &["All"])),
         };
         if let Some(manager) = self.get("fieldManager") {
-            let printable = manager.chars().all(|letter| !letter.is_control());
-            if manager.len() > 128 || !printable {
-                let cause = Cause::invalid(
-                    "fieldManager",
-                    &manager.into(),
-                    "must be at most 128 printable characters",
-                );
-                return Err(Failure::invalid_options(kind, &cause));
-            }
+            let field = "fieldManager";
+            let unprintable = manager.chars().position(char::is_control);
+            let cause = match unprintable {
+                _ if manager.len() > 128 => Cause::too_long(field, "may not be more than 128 bytes"),
+                Some(position) => {
+                    let detail = format!("invalid character (at position {position})");
+                    Cause::invalid(field, &manager.into(), detail)
+                }
+                None => return Ok(WriteOptions { dry_run, validation }),
+            };
+            return Err(Failure::invalid_options(kind, &[cause]));
         }
         Ok(WriteOptions { dry_run, validation })
     }

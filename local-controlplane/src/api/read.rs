@@ -70,9 +70,10 @@ pub(crate) async fn list(
         }
         None => (version(query)?, None),
     };
+    query.number("timeoutSeconds")?;
     if query.flag("sendInitialEvents") {
         let cause = Cause::forbidden("sendInitialEvents", "sendInitialEvents is forbidden for list");
-        return Err(Failure::invalid_options("ListOptions", &cause));
+        return Err(Failure::invalid_options("ListOptions", &[cause]));
     }
     // Version 0 means "whatever is at hand", and a real server's cache then gives everything at once.
     let limit = if query.get("resourceVersion") == Some("0") {
@@ -221,7 +222,7 @@ pub(crate) fn revision(query: &Query) -> Result<Option<u64>, Failure> {
 
 fn version(query: &Query) -> Result<Version, Failure> {
     let revision = revision(query)?;
-    let invalid = |cause: Cause| Err(Failure::invalid_options("ListOptions", &cause));
+    let invalid = |cause: Cause| Err(Failure::invalid_options("ListOptions", &[cause]));
     let field = "resourceVersionMatch";
     match (query.get(field), revision) {
         (None, None | Some(0)) => Ok(Version::Newest),
@@ -244,15 +245,13 @@ fn version(query: &Query) -> Result<Version, Failure> {
 
 /// Waits until the store has reached a revision, as long as a real server would.
 async fn wait_for(plane: &Plane, revision: u64) -> Result<(), Failure> {
-    let reached = || plane.store.read(|state| state.revision()) >= revision;
-    if reached() {
+    if plane.store.read(|state| state.revision()) >= revision {
         return Ok(());
     }
-    let mut changes = plane.store.subscribe_all();
-    let waiting = changes.wait_for(|_| reached());
-    match tokio::time::timeout(PATIENCE, waiting).await {
-        Ok(Ok(_)) => Ok(()),
-        _ => Err(Failure::version_too_large(
+    match tokio::time::timeout(PATIENCE, plane.store.settle(revision)).await {
+        // When the disk has failed, whoever shows what was read is told.
+        Ok(_) => Ok(()),
+        Err(_) => Err(Failure::version_too_large(
             revision,
             plane.store.read(|state| state.revision()),
         )),

@@ -67,6 +67,8 @@ impl View {
             }
             Shape::Partial => {
                 let items: Vec<Value> = wires.iter().map(partial).collect();
+                // A real server leaves the empty list nil.
+                let items = (!items.is_empty()).then_some(items);
                 let (list, version) = ("PartialObjectMetadataList", "meta.k8s.io/v1");
                 json!({"kind": list, "apiVersion": version, "metadata": metadata, "items": items})
             }

@@ -43,7 +43,7 @@ impl Call<'_> {
             .get(ACCEPT)
             .and_then(|value| value.to_str().ok());
         let view = View {
-            format: Format::negotiate(accept)?,
+            format: Format::negotiate(accept, self.resource.name.is_none())?,
             include: include(&query),
         };
         let fields = self.field_selector(&query);
@@ -156,7 +156,7 @@ impl Call<'_> {
                 if query.get("force").is_some() {
                     let cause =
                         crate::failure::Cause::forbidden("force", "may not be specified for non-apply patch");
-                    return Err(Failure::invalid_options("PatchOptions", &cause));
+                    return Err(Failure::invalid_options("PatchOptions", &[cause]));
                 }
                 let written = patch::patch(plane, resource, &patch, options)?;
                 self.show(view, written).await

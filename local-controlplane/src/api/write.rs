@@ -16,6 +16,9 @@ use http::StatusCode;
 use serde_json::{Value, json};
 use std::sync::Arc;
 
+/// What is used of a longer `generateName` (`k8s.io/apiserver/pkg/storage/names`).
+const MAX_GENERATED_PREFIX: usize = 58;
+
 /// What a write leaves behind for its answer.
 #[derive(Debug)]
 pub(crate) struct Written {
@@ -40,7 +43,7 @@ impl Written {
         }
     }
 
-    pub(crate) fn with_warnings(mut self, warnings: Vec<String>) -> Self {
+    fn with_warnings(mut self, warnings: Vec<String>) -> Self {
         self.warnings = warnings;
         self
     }
@@ -57,7 +60,7 @@ pub(crate) fn create(
         value: mut object,
         duplicates,
     } = body;
-    incoming::check_envelope(resource, &mut object)?;
+    incoming::check_envelope(resource, &mut object, Origin::Body)?;
     let warnings = incoming::decode(
         &resource.kind,
         &mut object,
@@ -65,18 +68,18 @@ pub(crate) fn create(
         options.validation,
         Origin::Body,
     )?;
-    if object["metadata"]["resourceVersion"]
+    let has_version = object["metadata"]["resourceVersion"]
         .as_str()
-        .is_some_and(|version| !version.is_empty())
-    {
-        return Err(Failure::internal(
-            "resourceVersion should not be set on objects to be created",
-        ));
-    }
-    let written = plane
-        .store
-        .write(|writer| insert(plane, writer, resource, object, options.dry_run))?;
-    Ok(written.with_warnings(warnings))
+        .is_some_and(|version| !version.is_empty());
+    let written = plane.store.write(|writer| {
+        // Upstream's store refuses this, and a dry run does not get that far.
+        if has_version && !options.dry_run {
+            let why = "resourceVersion should not be set on objects to be created";
+            return Err(Failure::unclassified(why));
+        }
+        insert(plane, writer, resource, object, options.dry_run)
+    });
+    with_warnings(written, warnings)
 }
 
 /// PUT.
@@ -91,7 +94,7 @@ pub(crate) fn update(
         duplicates,
     } = body;
     let kind = &resource.kind;
-    incoming::check_envelope(resource, &mut object)?;
+    incoming::check_envelope(resource, &mut object, Origin::Body)?;
     let name = resource.name.as_deref().unwrap_or_default();
     match object["metadata"]["name"].as_str() {
         Some(given) if given == name => {}
@@ -110,8 +113,19 @@ pub(crate) fn update(
         };
         check_precondition(kind, &object, &stored)?;
         replace(plane, writer, resource, &stored, object, options.dry_run)
-    })?;
-    Ok(written.with_warnings(warnings))
+    });
+    with_warnings(written, warnings)
+}
+
+/// What is worth a warning is so whether the write succeeds or not.
+pub(crate) fn with_warnings(
+    written: Result<Written, Failure>,
+    warnings: Vec<String>,
+) -> Result<Written, Failure> {
+    match written {
+        Ok(written) => Ok(written.with_warnings(warnings)),
+        Err(failure) => Err(failure.with_warnings(warnings)),
+    }
 }
 
 /// A PUT of a missing object: some kinds create it, unless the body says that it means one that was there before.
@@ -162,7 +176,9 @@ fn check_precondition(kind: &Kind, object: &Value, stored: &Stored) -> Result<()
             Err(Failure::invalid(subject, &[cause]))
         }
         Some(version) => match version.parse::<u64>() {
-            Err(_) => Err(Failure::internal(format!("invalid resource version {version:?}"))),
+            Err(_) => Err(Failure::unclassified(format!(
+                "invalid resource version {version:?}"
+            ))),
             Ok(version) if version != stored.revision => Err(Failure::modified(subject)),
             Ok(_) => Ok(()),
         },
@@ -183,16 +199,14 @@ fn insert(
         resource.namespace.as_deref().unwrap_or_default(),
         object["metadata"]["name"].as_str().unwrap_or_default(),
     );
-    if !key.name.is_empty() {
-        check_namespace(writer, kind, &key)?;
-        if let Some(existing) = writer.get(&kind.table, &key) {
-            let being_deleted = existing.value()["metadata"]["deletionTimestamp"].is_string();
-            return Err(Failure::already_exists(kind.subject(&key.name), being_deleted));
-        }
-    }
+    check_namespace(writer, kind, &key)?;
     stamp_new(plane, kind, &mut object);
     complete(kind, &mut object, None);
     check(kind, &object, None)?;
+    if let Some(existing) = writer.get(&kind.table, &key) {
+        let being_deleted = existing.value()["metadata"]["deletionTimestamp"].is_string();
+        return Err(Failure::already_exists(kind.subject(&key.name), being_deleted));
+    }
     if dry_run {
         return Ok(Written::new(StatusCode::CREATED, Shown::Loose(object)));
     }
@@ -214,6 +228,7 @@ fn name_it(plane: &Plane, writer: &Writer<'_>, resource: &Resource, object: &mut
     else {
         return;
     };
+    let prefix: String = prefix.chars().take(MAX_GENERATED_PREFIX).collect();
     let namespace = resource.namespace.as_deref().unwrap_or_default();
     let name =
         std::iter::repeat_with(|| format!("{prefix}{}", plane.identities.name_suffix())).find(|name| {
@@ -279,12 +294,14 @@ pub(crate) fn replace(
 ) -> Result<Written, Failure> {
     let kind = &resource.kind;
     let old = kind.to_wire(stored.value());
+    let object_marks = marks(&object);
     let mut new = take_over(resource, &old, object);
     complete(kind, &mut new, Some(&old));
     if kind.rules.generation && without_bookkeeping(kind, &new) != without_bookkeeping(kind, &old) {
         let generation = old["metadata"]["generation"].as_i64().unwrap_or_default();
         new["metadata"]["generation"] = (generation + 1).into();
     }
+    check_marks(kind, &object_marks, &old)?;
     check(kind, &new, Some(&old))?;
     check_finalizers(kind, &new, &old)?;
     if dry_run {
@@ -302,6 +319,29 @@ pub(crate) fn replace(
     let stored = writer.put(&kind.table, stored.key.clone(), kind.to_stored(new));
     definitions::changed(plane, writer, kind, &stored);
     Ok(Written::new(StatusCode::OK, Shown::Stored(stored)))
+}
+
+/// The marks of a deletion, which only a deletion sets.
+const MARKS: [&str; 2] = ["deletionTimestamp", "deletionGracePeriodSeconds"];
+
+fn marks(object: &Value) -> [Value; 2] {
+    MARKS.map(|field| object["metadata"][field].clone())
+}
+
+/// A client may leave the marks out; it may not write others.
+fn check_marks(kind: &Kind, given: &[Value; 2], old: &Value) -> Result<(), Failure> {
+    let changed = |(field, given): &(&str, &Value)| !given.is_null() && **given != old["metadata"][*field];
+    let causes: Vec<Cause> = MARKS
+        .into_iter()
+        .zip(given)
+        .filter(changed)
+        .map(|(field, given)| Cause::invalid(format!("metadata.{field}"), given, "field is immutable"))
+        .collect();
+    if causes.is_empty() {
+        return Ok(());
+    }
+    let name = old["metadata"]["name"].as_str().unwrap_or_default();
+    Err(Failure::invalid(kind.kind_subject(name), &causes))
 }
 
 /// What a client may change of `old`: on `/status` the status, otherwise everything but the server's own fields.
@@ -335,7 +375,6 @@ fn take_over(resource: &Resource, old: &Value, mut object: Value) -> Value {
         "deletionTimestamp",
         "deletionGracePeriodSeconds",
         "selfLink",
-        "generateName",
     ];
     for field in keep {
         set_or_remove(&mut new["metadata"], field, old["metadata"][field].clone());
@@ -395,9 +434,13 @@ fn complete(kind: &Kind, object: &mut Value, old: Option<&Value>) {
 fn check(kind: &Kind, object: &Value, old: Option<&Value>) -> Result<(), Failure> {
     let mut causes = Vec::new();
     kinds::validate_metadata(kind, object, &mut causes);
-    schema::validate(&kind.schema, object, "", &mut causes);
+    let mut broken = Vec::new();
+    if kind.custom {
+        schema::validate(&kind.schema, object, "", &mut broken);
+    }
+    // What the metadata lacks was said already, by its own rules.
+    causes.extend(broken.into_iter().filter(|cause| !cause.is_of("metadata.")));
     (kind.rules.validate)(object, old, &mut causes);
-    causes.dedup();
     if causes.is_empty() {
         return Ok(());
     }

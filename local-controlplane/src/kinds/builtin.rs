@@ -327,6 +327,7 @@ fn core_event() -> Rules {
     Rules {
         create_on_update: true,
         selectable: selectable.map(str::to_owned).to_vec(),
+        prepare: event::complete_core,
         validate: event::validate_core,
         ..Rules::default()
     }
@@ -348,6 +349,7 @@ fn events_group_event() -> Rules {
     Rules {
         create_on_update: true,
         selectable: selectable.map(str::to_owned).to_vec(),
+        prepare: event::complete_events_group,
         validate: event::validate_events_group,
         view: Some(event::EVENTS_GROUP),
         ..Rules::default()

@@ -68,7 +68,7 @@ fn definition_causes(definition: &Value, causes: &mut Vec<Cause>) {
             causes.push(Cause::required(field, ""));
         }
     }
-    if metadata::check_subdomain(&group).is_err() && !group.is_empty() {
+    if !metadata::check_subdomain(&group).is_empty() && !group.is_empty() {
         causes.push(Cause::invalid(
             "spec.group",
             &spec["group"],
@@ -117,6 +117,13 @@ fn validate_versions(definition: &Value, causes: &mut Vec<Cause>) {
             &whole,
             "must have exactly one version marked as storage version",
         ));
+    }
+    if definition["status"]["storedVersions"]
+        .as_array()
+        .is_some_and(Vec::is_empty)
+    {
+        let detail = "must have at least one stored version";
+        causes.push(Cause::invalid("status.storedVersions", &json!([]), detail));
     }
     for (index, version) in versions(definition).enumerate() {
         let path = format!("spec.versions[{index}]");

@@ -17,7 +17,7 @@ mod registry;
 pub(crate) use builtin::{builtin_kinds, open_api_definitions};
 pub(crate) use columns::Column;
 pub(crate) use custom::{accepted_status, kinds_of};
-pub(crate) use metadata::validate_metadata;
+pub(crate) use metadata::{check_label_value, check_qualified, validate_metadata};
 pub(crate) use registry::Registry;
 
 use crate::failure::{Cause, Subject};
@@ -136,7 +136,8 @@ impl Kind {
     /// The object `name`, spoken of by its Kind.
     pub(crate) fn kind_subject<'a>(&'a self, name: &'a str) -> Subject<'a> {
         Subject {
-            group: &self.group,
+            // Events of both groups are refused as what they are stored as.
+            group: if self.is_stored_form() { &self.group } else { "" },
             what: &self.kind,
             name,
         }

@@ -182,6 +182,7 @@ impl Store {
     /// Waits until `revision` may be shown. False: the disk has failed and nothing may be shown any more.
     pub(crate) async fn settle(&self, revision: u64) -> bool {
         let mut published = self.shared.published.subscribe();
+        // The condition runs under a lock of the channel, which is taken under the store's: it must not take that.
         let settled = published
             .wait_for(|newest| newest.is_none_or(|newest| newest >= revision))
             .await;

@@ -26,32 +26,6 @@ async fn with_work(server: &Server) {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_terminating_namespace_takes_nothing_new() {
-    let server = Server::new();
-    with_work(&server).await;
-    let marked = server
-        .delete(&format!("{NAMESPACES}/work"), &Value::Null)
-        .await
-        .expect(200)
-        .json();
-    assert_eq!(marked["status"]["phase"], "Terminating");
-    let refused = server.post(INSIDE, &lease("z", "alpha")).await;
-    assert_eq!(refused.refusal(), (403, "Forbidden".into()));
-    assert_eq!(
-        refused.json()["details"]["causes"][0]["reason"],
-        "NamespaceTerminating"
-    );
-    server
-        .patch(
-            &format!("{INSIDE}/x"),
-            MERGE,
-            &json!({"spec": {"holderIdentity": "bravo"}}),
-        )
-        .await
-        .expect(200);
-}
-
-#[tokio::test(start_paused = true)]
 async fn the_controller_empties_a_namespace_and_lets_it_go() {
     let plane = ControlPlane::new();
     let server = Server::of(&plane);
@@ -76,19 +50,3 @@ async fn the_controller_empties_a_namespace_and_lets_it_go() {
     server.get(&format!("{NAMESPACES}/work")).await.expect(404);
 }
 
-#[tokio::test(start_paused = true)]
-async fn some_namespaces_stay() {
-    let server = Server::new();
-    server
-        .delete(&format!("{NAMESPACES}/default"), &Value::Null)
-        .await
-        .expect(403);
-    let finalized = json!({"metadata": {"name": "work"}, "spec": {"finalizers": []}});
-    with_work(&server).await;
-    server
-        .put(&format!("{NAMESPACES}/work/finalize"), &finalized)
-        .await
-        .expect(200);
-    server.get(&format!("{NAMESPACES}/work")).await.expect(200);
-    server.get(LEASES).await.expect(200);
-}
