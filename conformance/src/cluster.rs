@@ -40,6 +40,8 @@ pub struct Target {
     pub kubeconfig: Option<PathBuf>,
     /// Whether the controllers of Deployments, garbage and namespaces run.
     pub controllers: bool,
+    /// Whether what it answers is what is expected from now on: only for a real one.
+    pub record: bool,
 }
 
 impl Target {

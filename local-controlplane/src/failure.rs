@@ -283,6 +283,12 @@ impl Failure {
         Self::new(StatusCode::NOT_ACCEPTABLE, "NotAcceptable", message).with_details(Map::new())
     }
 
+    /// A shape that what is asked for cannot be shown in.
+    pub(crate) fn not_acceptable_shape() -> Self {
+        let message = "the object cannot be shown in the requested form";
+        Self::new(StatusCode::NOT_ACCEPTABLE, "NotAcceptable", message)
+    }
+
     pub(crate) fn too_large(limit: usize) -> Self {
         let message = format!("Request entity too large: limit is {limit}");
         Self::new(StatusCode::PAYLOAD_TOO_LARGE, "RequestEntityTooLarge", message)

@@ -1,7 +1,7 @@
 //! What the server says about itself: discovery, versions, OpenAPI, tables.
 
 use crate::check::checks;
-use crate::cluster::{Cluster, LEASES, lease};
+use crate::cluster::{Cluster, LEASES, eventually, lease};
 use http::Method;
 use serde_json::{Value, json};
 
@@ -104,6 +104,15 @@ async fn open_api_has_a_patch_operation_for_each_kind(server: Cluster) {
         )
         .await
         .expect(201);
+    let unrecorded = server.unrecorded();
+    eventually("the new resource is described", || async {
+        unrecorded
+            .get("/openapi/v3")
+            .await
+            .text
+            .contains("apis/{group}/v1")
+    })
+    .await;
     let index = server.get("/openapi/v3").await.expect(200).json();
     for (document, path, kind) in [
         ("api/v1", "/api/v1/namespaces/{name}", "Namespace"),

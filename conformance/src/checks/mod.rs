@@ -10,6 +10,7 @@ mod lists;
 mod metadata;
 mod namespaces;
 mod patches;
+mod replies;
 mod watches;
 mod wire;
 
@@ -29,4 +30,5 @@ pub(crate) const GROUPS: &[&[Check]] = &[
     deployments::CHECKS,
     custom::CHECKS,
     cascades::CHECKS,
+    replies::CHECKS,
 ];

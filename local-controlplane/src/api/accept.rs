@@ -74,7 +74,7 @@ impl Format {
         clauses.sort_by(|a, b| b.weight().total_cmp(&a.weight()));
         let chosen = clauses.into_iter().find_map(|clause| {
             let yaml = match clause.media {
-                "application/json" | "*/*" | "application/*" => false,
+                "application/json" | "*/*" => false,
                 "application/yaml" => true,
                 _ => return None,
             };
@@ -85,11 +85,12 @@ impl Format {
                 Some("Table") if of_meta => Shape::Table,
                 Some("PartialObjectMetadata") if of_meta && !list => Shape::Partial,
                 Some("PartialObjectMetadataList") if of_meta && list => Shape::Partial,
+                Some(_) if of_meta => return Some(Err(Failure::not_acceptable_shape())),
                 Some(_) => return None,
             };
-            Some(Self { shape, yaml })
+            Some(Ok(Self { shape, yaml }))
         });
-        chosen.ok_or_else(|| Failure::not_acceptable(SUPPORTED))
+        chosen.unwrap_or_else(|| Err(Failure::not_acceptable(SUPPORTED)))
     }
 }
 

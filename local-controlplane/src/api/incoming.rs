@@ -181,6 +181,7 @@ pub(crate) fn decode(
     }
     refuse_unreadable(kind, object, &found, origin, kind.custom)?;
     drop_empty(&mut object["metadata"]);
+    let repeated = drop_repeated_owners(&mut object["metadata"]);
     let unknown = found
         .unknown
         .iter()
@@ -190,9 +191,9 @@ pub(crate) fn decode(
         .map(|path| format!("duplicate field \"{path}\""));
     let problems: Vec<String> = unknown.chain(twice).collect();
     match validation {
-        FieldValidation::Ignore => Ok(Vec::new()),
-        FieldValidation::Warn => Ok(problems),
-        FieldValidation::Strict if problems.is_empty() => Ok(problems),
+        FieldValidation::Ignore => Ok(repeated),
+        FieldValidation::Warn => Ok([problems, repeated].concat()),
+        FieldValidation::Strict if problems.is_empty() => Ok(repeated),
         FieldValidation::Strict => {
             let list = problems.join(", ");
             let message = format!("strict decoding error: {list}");
@@ -207,6 +208,31 @@ pub(crate) fn decode(
             })
         }
     }
+}
+
+/// An owner is named once. Returns the warning that says so.
+fn drop_repeated_owners(metadata: &mut Value) -> Vec<String> {
+    let Some(owners) = metadata.get_mut("ownerReferences").and_then(Value::as_array_mut) else {
+        return Vec::new();
+    };
+    let mut once: Vec<Value> = Vec::new();
+    let mut repeated = Vec::new();
+    for owner in owners.drain(..) {
+        if once.contains(&owner) {
+            repeated.push(owner["uid"].as_str().unwrap_or_default().to_owned());
+        } else {
+            once.push(owner);
+        }
+    }
+    *owners = once;
+    if repeated.is_empty() {
+        return Vec::new();
+    }
+    vec![format!(
+        ".metadata.ownerReferences contains duplicate entries; API server dedups owner references in 1.20+, and may \
+         reject such requests as early as 1.24; please fix your requests; duplicate UID(s) observed: {}",
+        repeated.join(", ")
+    )]
 }
 
 /// What is empty in metadata is as good as absent, and is not kept.

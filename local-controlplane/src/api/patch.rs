@@ -11,6 +11,8 @@ use crate::failure::{Cause, Failure};
 use crate::kinds::Kind;
 use crate::plane::Plane;
 use crate::store::Stored;
+use http::StatusCode;
+use serde::de::IgnoredAny;
 use serde_json::Value;
 
 const JSON_PATCH: &str = "application/json-patch+json";
@@ -115,6 +117,18 @@ fn apply_operations(patch: &json_patch::Patch, object: &mut Value) -> Result<(),
             .map_err(|error| Failure::unprocessable(format!("the server rejected our request: {error}")))?;
     }
     Ok(())
+}
+
+/// What is no JSON at all is refused first, then a patch of nothing, and only then a patch that makes no sense.
+pub(crate) fn missing_first(plane: &Plane, resource: &Resource, body: &[u8], failure: Failure) -> Failure {
+    let kind = &resource.kind;
+    let key = key_of(resource);
+    let is_there = plane.store.read(|state| state.get(&kind.table, &key).is_some());
+    match failure.code {
+        StatusCode::UNSUPPORTED_MEDIA_TYPE => failure,
+        _ if is_there || serde_json::from_slice::<IgnoredAny>(body).is_err() => failure,
+        _ => Failure::not_found(kind.subject(&key.name)),
+    }
 }
 
 /// PATCH of an object.

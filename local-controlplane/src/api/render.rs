@@ -128,7 +128,7 @@ fn verbatim_list(kind: &Kind, objects: &[Arc<Stored>], metadata: &Value) -> Byte
         "{{\"kind\":\"{}\",\"apiVersion\":\"{version}\",\"metadata\":{metadata},\"items\":[",
         kind.list_kind
     );
-    // Stored objects are serialized with sorted keys, so their type always comes first.
+    // Stored objects are serialized with sorted keys, so the type of most comes first.
     let type_prefix = format!("{{\"apiVersion\":\"{version}\",\"kind\":\"{}\",", kind.kind);
     let size: usize = objects.iter().map(|object| object.json.len() + 1).sum();
     let mut list = BytesMut::with_capacity(head.len() + size + 2);
@@ -146,7 +146,8 @@ fn verbatim_list(kind: &Kind, objects: &[Arc<Stored>], metadata: &Value) -> Byte
                 list.put_u8(b'{');
                 list.put_slice(rest);
             }
-            None => list.put_slice(&object.json),
+            None if kind.custom => list.put_slice(&object.json),
+            None => list.put_slice(without_type(kind, object.value()).to_string().as_bytes()),
         }
     }
     list.put_slice(b"]}");

@@ -151,7 +151,8 @@ impl Call<'_> {
                 self.show(view, written).await
             }
             Verb::Patch => {
-                let patch = Patch::parse(&resource.kind, media, body)?;
+                let patch = Patch::parse(&resource.kind, media, body)
+                    .map_err(|failure| patch::missing_first(plane, resource, body, failure))?;
                 let options = query.write_options("PatchOptions")?;
                 if query.get("force").is_some() {
                     let cause =

@@ -124,7 +124,7 @@ fn start(query: &Query) -> Result<Start, Failure> {
     let invalid = |causes: &[Cause]| Err(Failure::invalid_options("ListOptions", causes));
     let matching = query.get("resourceVersionMatch");
     if query.get("continue").is_some() {
-        let cause = Cause::forbidden("continue", "continue is forbidden for watch");
+        let cause = Cause::forbidden("resourceVersionMatch", "continue is forbidden for watch");
         return invalid(&[cause]);
     }
     let not_supported = |other: &str| {

@@ -268,7 +268,6 @@ fn stamp_new(plane: &Plane, kind: &Kind, object: &mut Value) {
             "deletionGracePeriodSeconds",
             "managedFields",
             "selfLink",
-            "resourceVersion",
         ] {
             metadata.remove(field);
         }

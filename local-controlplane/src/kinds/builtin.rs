@@ -2,7 +2,8 @@
 
 use super::builtin_columns::*;
 use super::columns::Column;
-use super::{Kind, NameRule, Rules, Scale, custom, deployment, event, lease};
+use super::{Kind, NameRule, Rules, Scale, config_map, custom, deployment, event, lease};
+use crate::failure::Cause;
 use crate::schema::Definitions;
 use k8s_openapi::api::{apps, authentication, authorization, coordination, core, events, rbac};
 use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions;
@@ -76,6 +77,7 @@ const REVIEWS: &str = "authorization.k8s.io";
 static ROWS: [Row; 17] = [
     Row::new("", "configmaps", "ConfigMap", "io.k8s.api.core.v1.ConfigMap")
         .short(&["cm"])
+        .rules(config_map)
         .columns(config_map_columns),
     Row::new("", "events", "Event", "io.k8s.api.core.v1.Event")
         .short(&["ev"])
@@ -270,13 +272,34 @@ fn lease_rules() -> Rules {
     }
 }
 
+fn config_map() -> Rules {
+    Rules {
+        validate: config_map::validate,
+        ..Rules::default()
+    }
+}
+
 fn namespace() -> Rules {
     Rules {
         status: true,
         names: NameRule::Label,
         selectable: vec!["status.phase".into()],
         prepare: prepare_namespace,
+        validate: validate_namespace,
         ..Rules::default()
+    }
+}
+
+/// The phase follows from the deletion.
+fn validate_namespace(namespace: &Value, _old: Option<&Value>, causes: &mut Vec<Cause>) {
+    let phase = &namespace["status"]["phase"];
+    let expected = match namespace["metadata"]["deletionTimestamp"].is_string() {
+        true => "Terminating",
+        false => "Active",
+    };
+    if *phase != expected {
+        let detail = format!("may only be '{expected}' in this state of `deletionTimestamp`");
+        causes.push(Cause::invalid("status.Phase", phase, detail));
     }
 }
 

@@ -6,6 +6,7 @@
 mod builtin;
 mod builtin_columns;
 mod columns;
+mod config_map;
 mod custom;
 mod deployment;
 mod event;

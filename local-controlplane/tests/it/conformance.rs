@@ -11,6 +11,7 @@ async fn what_a_real_server_does_is_done_here() {
         client: plane.client(),
         kubeconfig: None,
         controllers: true,
+        record: false,
     };
     let report = conformance::run(&target, &conformance::all(), 8, |_| {}).await;
     let failures: Vec<String> = report

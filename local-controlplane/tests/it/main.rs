@@ -6,6 +6,7 @@
 )]
 
 mod conformance;
+mod custom;
 mod deployments;
 mod durability;
 mod kube_client;

@@ -2,7 +2,7 @@
 
 use crate::support::{LEASES, MERGE, Server, event, version};
 use local_controlplane::ControlPlane;
-use serde_json::{Value, json};
+use serde_json::json;
 use std::time::Duration;
 use tokio::time::Instant;
 
