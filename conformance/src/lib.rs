@@ -15,6 +15,7 @@ mod check;
 mod checks;
 mod cluster;
 mod golden;
+mod kubectl;
 mod normal;
 mod run;
 mod watch;

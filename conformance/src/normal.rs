@@ -110,6 +110,8 @@ pub(crate) fn printed(text: &str) -> String {
             (pattern(r"(?m)^((?:CreationTimestamp):\s+).*$"), "${1}<time>"),
             (pattern(r"(?m)(\s)(?:\d+[smhd])+( ago)?$"), "${1}<age>"),
             (pattern(r"(?m) +$"), ""),
+            // The names of temporary files.
+            (pattern(r"(?m)^(diff -u|---|\+\+\+) .*$"), "${1}"),
         ]
     });
     RULES.iter().fold(text.to_owned(), |text, (rule, with)| {

@@ -64,7 +64,7 @@ pub(crate) async fn with_definition(server: &Cluster) {
     served(server).await;
 }
 
-async fn served(server: &Cluster) {
+pub(crate) async fn served(server: &Cluster) {
     let server = server.unrecorded();
     eventually("the resource is served", || async {
         server.get(FOOS).await.code == 200

@@ -5,6 +5,7 @@ mod custom;
 mod deployments;
 mod discovery;
 mod events;
+mod kubectl;
 mod leases;
 mod lists;
 mod metadata;
@@ -31,4 +32,5 @@ pub(crate) const GROUPS: &[&[Check]] = &[
     custom::CHECKS,
     cascades::CHECKS,
     replies::CHECKS,
+    kubectl::CHECKS,
 ];
