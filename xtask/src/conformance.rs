@@ -1,17 +1,21 @@
 //! `cargo xtask conformance`: the suite of `conformance`, on the server that was asked for.
 
-use std::path::PathBuf;
+use std::path::Path;
 use std::time::Duration;
 
-use anyhow::{bail, ensure};
-use clap::Args;
 use ::conformance::{Check, Need, Outcome, Report, Target, Verdict};
+use anyhow::{Context, bail, ensure};
+use clap::Args;
 
-use crate::plane;
+use crate::plane::{Cluster, ClusterArgs, Plane};
+use crate::processes::Processes;
+use crate::shell;
+use crate::workspace::{self, Binaries, Profile};
 
 const HELP: &str = "\
 Examples:
   cargo xtask conformance
+  cargo xtask conformance --control-plane real --controllers
   cargo xtask conformance --list
   cargo xtask conformance watches leases --kubeconfig ~/.kube/config
 
@@ -28,9 +32,12 @@ pub(crate) struct ConformanceArgs {
     /// Say which checks there are.
     #[arg(long)]
     list: bool,
-    /// The cluster to check.
-    #[arg(long, value_name = "FILE")]
-    kubeconfig: Option<PathBuf>,
+    #[command(flatten)]
+    cluster: ClusterArgs,
+    /// Also check what controllers do: kube-controller-manager is started with a real control plane, and must be there in
+    /// any other cluster. The local one always has its controllers.
+    #[arg(long)]
+    controllers: bool,
     /// How many checks are made at a time.
     #[arg(long, default_value_t = 8)]
     jobs: usize,
@@ -47,14 +54,39 @@ pub(crate) async fn run(args: ConformanceArgs) -> anyhow::Result<()> {
         }
         return Ok(());
     }
-    let Some(kubeconfig) = args.kubeconfig.clone() else { bail!("a kubeconfig") };
-    let target = Target {
-        client: plane::client_of(&kubeconfig).await?,
-        kubeconfig: Some(kubeconfig),
-        controllers: false,
+    let root = workspace::root()?;
+    let binaries = Binaries::build(&root, args.cluster.packages(), Profile::Dev)?;
+    let cluster = args.cluster.cluster(&root, &binaries)?;
+    let folder = tempfile::Builder::new().prefix("conformance-").tempdir();
+    let folder = folder.context("cannot make a folder for the control plane")?;
+    let mut processes = Processes::new(folder.path().join("logs"))?;
+    let report = tokio::select! {
+        report = check(&args, cluster, &checks, &mut processes, folder.path()) => report,
+        signal = shell::interrupted() => signal.and_then(|name| bail!("{name}: what was started has been stopped")),
     };
-    let report = ::conformance::run(&target, &checks, args.jobs, |outcome| tell(outcome, args.verbose)).await;
-    conclude(&report)
+    processes.end_down_to(0).await;
+    conclude(&report?)
+}
+
+async fn check(
+    args: &ConformanceArgs,
+    cluster: Cluster,
+    checks: &[Check],
+    processes: &mut Processes,
+    folder: &Path,
+) -> anyhow::Result<Report> {
+    let controllers = args.controllers || matches!(cluster, Cluster::Own(Plane::Local(_)));
+    let cluster = match cluster {
+        Cluster::Own(plane) if controllers => Cluster::Own(plane.with_controllers()),
+        cluster => cluster,
+    };
+    let access = cluster.reach(processes, folder).await?;
+    let target = Target {
+        client: access.client,
+        kubeconfig: Some(access.kubeconfig),
+        controllers,
+    };
+    Ok(::conformance::run(&target, checks, args.jobs, |outcome| tell(outcome, args.verbose)).await)
 }
 
 fn selected(names: &[String]) -> anyhow::Result<Vec<Check>> {
@@ -66,7 +98,11 @@ fn selected(names: &[String]) -> anyhow::Result<Vec<Check>> {
                 .any(|name| check.title().contains(&name.replace('_', " ")))
     };
     let checks: Vec<Check> = all.into_iter().filter(wanted).collect();
-    ensure!(!checks.is_empty(), "no check is called {}: --list shows all", names.join(", "));
+    ensure!(
+        !checks.is_empty(),
+        "no check is called {}: --list shows all",
+        names.join(", ")
+    );
     Ok(checks)
 }
 
@@ -79,7 +115,10 @@ fn tell(outcome: &Outcome, verbose: bool) {
             println!("  ✗ {title}\n{}", indented(why));
             if verbose {
                 for exchange in &outcome.exchanges {
-                    println!("      {} {} → {} {}", exchange.request, exchange.sent, exchange.code, exchange.got);
+                    println!(
+                        "      {} {} → {} {}",
+                        exchange.request, exchange.sent, exchange.code, exchange.got
+                    );
                 }
             }
         }
@@ -87,7 +126,10 @@ fn tell(outcome: &Outcome, verbose: bool) {
 }
 
 fn indented(text: &str) -> String {
-    text.lines().map(|line| format!("      {line}")).collect::<Vec<_>>().join("\n")
+    text.lines()
+        .map(|line| format!("      {line}"))
+        .collect::<Vec<_>>()
+        .join("\n")
 }
 
 fn conclude(report: &Report) -> anyhow::Result<()> {

@@ -1,5 +1,5 @@
 //! The processes that the demo and the benchmarks start: each in a process group of its own, with a log file, and none left
-//! behind, whatever happens to this one short of SIGKILL.
+//! behind, whatever happens to this one short of SIGKILL; servers not even then.
 //!
 //! Only processes that were started here are ever signalled, and only before they were waited for: until then nobody
 //! else can have their number.
@@ -9,14 +9,16 @@ use std::path::{Path, PathBuf};
 use std::process::{ExitStatus, Stdio};
 use std::time::Duration;
 
-use anyhow::{Context, bail};
+use anyhow::{Context, bail, ensure};
 use rustix::process::{Pid, Signal, kill_process, kill_process_group};
 use tokio::process::{Child, Command};
 
-use crate::shell;
+use crate::{die_with_parent, shell};
 
 /// How long a process may take to end after SIGTERM before it is killed.
 const PATIENCE: Duration = Duration::from_secs(5);
+/// How soon it is noticed that a process has ended.
+const GLANCE: Duration = Duration::from_millis(20);
 /// How much of a log is shown when something went wrong.
 const TAIL: usize = 30;
 
@@ -25,6 +27,7 @@ const TAIL: usize = 30;
 pub(crate) struct Processes {
     logs: PathBuf,
     running: Vec<Process>,
+    servers_outlive: bool,
 }
 
 #[derive(Debug)]
@@ -41,12 +44,31 @@ impl Processes {
         Ok(Self {
             logs,
             running: Vec::new(),
+            servers_outlive: false,
         })
+    }
+
+    /// Whether servers that are started from now on may be [left](Processes::leave) running: then they are not killed
+    /// with this process.
+    pub(crate) fn let_servers_outlive(&mut self, yes: bool) {
+        self.servers_outlive = yes;
     }
 
     /// Starts a process. A second one of a name continues the log of the first.
     pub(crate) fn start(&mut self, name: &str, program: &Path, args: &[String]) -> anyhow::Result<()> {
-        let mut command = Command::new(program);
+        self.start_logged(name, Command::new(program), args)
+    }
+
+    /// Starts a process that nobody would miss and end by hand: it is gone with this one, also after SIGKILL.
+    pub(crate) fn start_server(&mut self, name: &str, program: &Path, args: &[String]) -> anyhow::Result<()> {
+        if self.servers_outlive {
+            return self.start(name, program, args);
+        }
+        let command = Command::from(die_with_parent::command(program));
+        self.start_logged(name, command, args)
+    }
+
+    fn start_logged(&mut self, name: &str, mut command: Command, args: &[String]) -> anyhow::Result<()> {
         command.args(args);
         let log = self.open_log(name)?;
         command.stdout(log.try_clone()?).stderr(log);
@@ -142,6 +164,32 @@ impl Processes {
         })
     }
 
+    /// Waits for what a process brings about. When one ends meanwhile, or time is up, the error shows its log.
+    pub(crate) async fn until<T>(
+        &mut self,
+        name: &str,
+        patience: Duration,
+        awaited: impl Future<Output = anyhow::Result<T>>,
+    ) -> anyhow::Result<T> {
+        let since = shell::now();
+        let mut awaited = std::pin::pin!(awaited);
+        loop {
+            tokio::select! {
+                biased;
+                result = &mut awaited => return result,
+                () = shell::sleep(GLANCE) => {}
+            }
+            if let Some((lost, status)) = self.lost() {
+                bail!("{lost} has ended by itself ({status})\n{}", self.tail(&lost));
+            }
+            ensure!(
+                since.elapsed() < patience,
+                "{name} was not ready within {patience:?}\n{}",
+                self.tail(name)
+            );
+        }
+    }
+
     /// The number of each process, for people who have to end them.
     pub(crate) fn numbers(&self) -> Vec<String> {
         self.running
@@ -158,6 +206,12 @@ impl Processes {
     /// Where that is.
     pub(crate) fn log_file(&self, name: &str) -> PathBuf {
         self.logs.join(format!("{name}.log"))
+    }
+
+    /// Begins a log anew, for a second attempt.
+    pub(crate) fn forget_log(&self, name: &str) {
+        // What is not there need not be forgotten.
+        let _ = std::fs::remove_file(self.log_file(name));
     }
 
     /// The end of a log, for an error.
