@@ -35,6 +35,8 @@ struct Process {
     name: String,
     pid: Pid,
     child: Child,
+    /// Whether processes that start later may need it.
+    serves: bool,
 }
 
 impl Processes {
@@ -59,13 +61,18 @@ impl Processes {
         self.start_logged(name, Command::new(program), args)
     }
 
-    /// Starts a process that nobody would miss and end by hand: it is gone with this one, also after SIGKILL.
+    /// Starts a process that others need. It is gone with this one, also after SIGKILL.
     pub(crate) fn start_server(&mut self, name: &str, program: &Path, args: &[String]) -> anyhow::Result<()> {
-        if self.servers_outlive {
-            return self.start(name, program, args);
+        let command = if self.servers_outlive {
+            Command::new(program)
+        } else {
+            Command::from(die_with_parent::command(program))
+        };
+        self.start_logged(name, command, args)?;
+        if let Some(server) = self.running.last_mut() {
+            server.serves = true;
         }
-        let command = Command::from(die_with_parent::command(program));
-        self.start_logged(name, command, args)
+        Ok(())
     }
 
     fn start_logged(&mut self, name: &str, mut command: Command, args: &[String]) -> anyhow::Result<()> {
@@ -105,6 +112,7 @@ impl Processes {
             name: name.to_owned(),
             pid,
             child,
+            serves: false,
         });
         let started = self.running.last_mut().context("a process was just started")?;
         Ok(&mut started.child)
@@ -231,15 +239,20 @@ impl Processes {
         self.running.len()
     }
 
-    /// Ends all but the first processes: all are asked at once, so that none waits for another.
+    /// Ends all but the first processes. All are asked at once, so that none waits for another; but a server only when
+    /// those that started after it, and may need it to end in order, are gone.
     pub(crate) async fn end_down_to(&mut self, rest: usize) {
         for process in self.running.iter().skip(rest).rev() {
-            // An error means that it has ended already.
-            let _ = kill_process(process.pid, Signal::TERM);
+            if !process.serves {
+                process.terminate();
+            }
         }
         while self.running.len() > rest
             && let Some(mut process) = self.running.pop()
         {
+            if process.serves {
+                process.terminate();
+            }
             let _ = process.wait(PATIENCE).await;
         }
     }
@@ -251,6 +264,14 @@ impl Processes {
 }
 
 impl Process {
+    fn terminate(&self) {
+        // Waited for, its number may belong to somebody else; then `id` is gone.
+        if self.child.id().is_some() {
+            // An error means that it has ended already.
+            let _ = kill_process(self.pid, Signal::TERM);
+        }
+    }
+
     async fn wait(&mut self, patience: Duration) -> anyhow::Result<ExitStatus> {
         tokio::select! {
             status = self.child.wait() => return Ok(status?),
@@ -262,7 +283,6 @@ impl Process {
     }
 
     fn kill_group(&self) {
-        // Waited for, its number may belong to somebody else; then `id` is gone.
         if self.child.id().is_some() {
             let _ = kill_process_group(self.pid, Signal::KILL);
         }
