@@ -58,25 +58,28 @@ impl Processes {
 
     /// Starts a process. A second one of a name continues the log of the first.
     pub(crate) fn start(&mut self, name: &str, program: &Path, args: &[String]) -> anyhow::Result<()> {
-        self.start_logged(name, Command::new(program), args)
+        let mut command = Command::new(program);
+        command.args(args);
+        self.start_command(name, command)
     }
 
     /// Starts a process that others need. It is gone with this one, also after SIGKILL.
     pub(crate) fn start_server(&mut self, name: &str, program: &Path, args: &[String]) -> anyhow::Result<()> {
-        let command = if self.servers_outlive {
+        let mut command = if self.servers_outlive {
             Command::new(program)
         } else {
             Command::from(die_with_parent::command(program))
         };
-        self.start_logged(name, command, args)?;
+        command.args(args);
+        self.start_command(name, command)?;
         if let Some(server) = self.running.last_mut() {
             server.serves = true;
         }
         Ok(())
     }
 
-    fn start_logged(&mut self, name: &str, mut command: Command, args: &[String]) -> anyhow::Result<()> {
-        command.args(args);
+    /// Starts a process that needs more than arguments.
+    pub(crate) fn start_command(&mut self, name: &str, mut command: Command) -> anyhow::Result<()> {
         let log = self.open_log(name)?;
         command.stdout(log.try_clone()?).stderr(log);
         self.spawn(name, command).map(drop)
