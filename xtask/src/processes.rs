@@ -152,7 +152,10 @@ impl Processes {
         let index = self
             .find(name)
             .with_context(|| format!("process {name} does not run"))?;
-        kill_process(self.running[index].pid, signal).with_context(|| format!("cannot signal {name}"))
+        let process = &self.running[index];
+        // Waited for, its number may belong to somebody else; then `id` is gone.
+        ensure!(process.child.id().is_some(), "process {name} has ended");
+        kill_process(process.pid, signal).with_context(|| format!("cannot signal {name}"))
     }
 
     /// Waits until a process that was asked to has ended; kills it when it does not.
@@ -201,12 +204,19 @@ impl Processes {
         }
     }
 
-    /// The number of each process, for people who have to end them.
-    pub(crate) fn numbers(&self) -> Vec<String> {
-        self.running
-            .iter()
-            .map(|process| process.pid.as_raw_pid().to_string())
-            .collect()
+    /// What a person types to end them all. Nothing is lost with a server, and one whose own server is gone may wait for
+    /// it for minutes before it ends in order.
+    pub(crate) fn how_to_end(&self) -> String {
+        let numbers = |servers: bool| -> String {
+            let meant = self.running.iter().filter(|process| process.serves == servers);
+            meant
+                .map(|process| format!(" {}", process.pid.as_raw_pid()))
+                .collect()
+        };
+        match (numbers(false), numbers(true)) {
+            (others, servers) if servers.is_empty() => format!("kill{others}"),
+            (others, servers) => format!("kill{others}; kill -KILL{servers}"),
+        }
     }
 
     /// What a process has printed so far.
@@ -268,7 +278,7 @@ impl Processes {
 
 impl Process {
     fn terminate(&self) {
-        // Waited for, its number may belong to somebody else; then `id` is gone.
+        // As in `signal`.
         if self.child.id().is_some() {
             // An error means that it has ended already.
             let _ = kill_process(self.pid, Signal::TERM);

@@ -4,7 +4,7 @@
 use std::path::Path;
 use std::time::{Duration, Instant};
 
-use anyhow::Context;
+use anyhow::{Context, anyhow};
 use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::CustomResourceDefinition;
 use kube::api::DeleteParams;
 use kube::{Api, Client};
@@ -146,7 +146,9 @@ async fn move_in(client: &Client, namespace: &str) -> anyhow::Result<Guest> {
     let guest = Guest {
         definition: definitions.get_opt(DEFINITION).await?.is_none(),
     };
-    plane::make_namespace(client, namespace).await?;
+    plane::make_namespace(client, namespace)
+        .await
+        .map_err(|error| anyhow!("{error:#}, or name another one with --namespace"))?;
     Ok(guest)
 }
 
@@ -165,7 +167,6 @@ pub(crate) async fn move_out(stage: &Stage, guest: Guest) -> anyhow::Result<()> 
 
 /// What a person does with a cluster that is left running.
 pub(crate) fn how_to_go_on(stage: &Stage, since: Instant) -> Vec<String> {
-    let numbers = stage.processes.numbers().join(" ");
     vec![
         format!(
             "everything is left running, after {:.1} s; the logs are in {}",
@@ -174,6 +175,6 @@ pub(crate) fn how_to_go_on(stage: &Stage, since: Instant) -> Vec<String> {
         ),
         format!("  export KUBECONFIG={}", stage.kubeconfig.display()),
         format!("  kubectl get leases --namespace {}", stage.namespace),
-        format!("  kill {numbers}    # ends it all"),
+        format!("  {}    # ends it all", stage.processes.how_to_end()),
     ]
 }

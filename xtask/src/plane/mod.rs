@@ -134,29 +134,6 @@ pub(crate) enum Plane {
     Real(Real),
 }
 
-/// Makes a namespace on somebody's cluster, to be removed afterwards: one that was there before may have somebody's leases.
-pub(crate) async fn make_namespace(client: &Client, name: &str) -> anyhow::Result<()> {
-    let namespaces: Api<Namespace> = Api::all(client.clone());
-    if let Some(there) = namespaces.get_opt(name).await? {
-        let state = match there.metadata.deletion_timestamp {
-            Some(_) => "is being deleted: wait until it is gone",
-            None => "exists, and one that is made for this would be removed afterwards: delete it",
-        };
-        bail!("namespace {name} {state}, or name another one with --namespace");
-    }
-    let mut wanted = Namespace::default();
-    wanted.metadata.name = Some(name.to_owned());
-    namespaces.create(&PostParams::default(), &wanted).await?;
-    Ok(())
-}
-
-/// Removes it, with everything in it.
-pub(crate) async fn remove_namespace(client: &Client, name: &str) -> anyhow::Result<()> {
-    let namespaces: Api<Namespace> = Api::all(client.clone());
-    namespaces.delete(name, &DeleteParams::default()).await?;
-    Ok(())
-}
-
 /// How a cluster is reached, with every right.
 #[derive(Clone)]
 pub(crate) struct Access {
@@ -234,4 +211,27 @@ impl Access {
         let answer = tokio::time::timeout(ANSWER, self.client.request_text(request)).await;
         matches!(answer, Ok(Ok(_)))
     }
+}
+
+/// Makes a namespace on somebody's cluster, to be removed afterwards: one that was there before may have somebody's leases.
+pub(crate) async fn make_namespace(client: &Client, name: &str) -> anyhow::Result<()> {
+    let namespaces: Api<Namespace> = Api::all(client.clone());
+    if let Some(there) = namespaces.get_opt(name).await? {
+        let state = match there.metadata.deletion_timestamp {
+            Some(_) => "is being deleted: wait until it is gone",
+            None => "exists, and one that is made for this would be removed afterwards: delete it",
+        };
+        bail!("namespace {name} {state}");
+    }
+    let mut wanted = Namespace::default();
+    wanted.metadata.name = Some(name.to_owned());
+    namespaces.create(&PostParams::default(), &wanted).await?;
+    Ok(())
+}
+
+/// Removes it, with everything in it.
+pub(crate) async fn remove_namespace(client: &Client, name: &str) -> anyhow::Result<()> {
+    let namespaces: Api<Namespace> = Api::all(client.clone());
+    namespaces.delete(name, &DeleteParams::default()).await?;
+    Ok(())
 }

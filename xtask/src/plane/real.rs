@@ -83,9 +83,13 @@ impl Real {
             // A port that was asked for does not become free by asking again.
             let others_help = etcd || (api_server && self.port == 0);
             if started.is_err() && others_help && attempts.next().is_some() {
+                for name in [API_SERVER, ETCD] {
+                    // At once: who took the port may be the etcd of another control plane, which ours would write to.
+                    // An error means that it has ended already.
+                    let _ = processes.kill(name);
+                    processes.forget_log(name);
+                }
                 processes.end_down_to(before).await;
-                processes.forget_log(ETCD);
-                processes.forget_log(API_SERVER);
                 continue;
             }
             let access = started?;
