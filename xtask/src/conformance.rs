@@ -1,17 +1,23 @@
 //! `cargo xtask conformance`: the suite of `conformance`, on the server that was asked for.
 
-use std::path::PathBuf;
+#![expect(clippy::print_stdout, reason = "the output of the checks")]
+
+use std::path::Path;
 use std::time::Duration;
 
 use ::conformance::{Check, Outcome, Report, Target, Verdict};
-use anyhow::{bail, ensure};
+use anyhow::{Context, bail, ensure};
 use clap::Args;
 
-use crate::plane;
+use crate::plane::{Cluster, ClusterArgs, Plane};
+use crate::processes::Processes;
+use crate::shell;
+use crate::workspace::{self, Binaries, Profile};
 
 const HELP: &str = "\
 Examples:
   cargo xtask conformance
+  cargo xtask conformance --control-plane real --controllers
   cargo xtask conformance --list
   cargo xtask conformance watches leases --kubeconfig ~/.kube/config
 
@@ -28,9 +34,12 @@ pub(crate) struct ConformanceArgs {
     /// Say which checks there are.
     #[arg(long)]
     list: bool,
-    /// The cluster to check.
-    #[arg(long, value_name = "FILE")]
-    kubeconfig: Option<PathBuf>,
+    #[command(flatten)]
+    cluster: ClusterArgs,
+    /// Also check what controllers do: kube-controller-manager is started with a real control plane, and must be there in
+    /// any other cluster. The local one always has its controllers.
+    #[arg(long)]
+    controllers: bool,
     /// How many checks are made at a time.
     #[arg(long, default_value_t = 8)]
     jobs: usize,
@@ -50,17 +59,45 @@ pub(crate) async fn run(args: ConformanceArgs) -> anyhow::Result<()> {
         }
         return Ok(());
     }
-    let Some(kubeconfig) = args.kubeconfig.clone() else {
-        bail!("a kubeconfig")
+    let root = workspace::root()?;
+    let binaries = Binaries::build(&root, args.cluster.packages(), Profile::Dev)?;
+    let cluster = args.cluster.cluster(&root, &binaries)?;
+    let folder = tempfile::Builder::new().prefix("conformance-").tempdir();
+    let folder = folder.context("cannot make a folder for the control plane")?;
+    let mut processes = Processes::new(folder.path().join("logs"))?;
+    let report = tokio::select! {
+        report = check(&args, cluster, &checks, &mut processes, folder.path()) => report,
+        signal = shell::interrupted() => signal.and_then(|name| bail!("{name}: what was started has been stopped")),
     };
+    processes.end_down_to(0).await;
+    conclude(&report?)
+}
+
+async fn check(
+    args: &ConformanceArgs,
+    cluster: Cluster,
+    checks: &[Check],
+    processes: &mut Processes,
+    folder: &Path,
+) -> anyhow::Result<Report> {
+    let is_local = matches!(cluster, Cluster::Own(Plane::Local(_)));
+    ensure!(
+        !(args.record && is_local),
+        "what is expected comes from a real server: --record needs --control-plane real or --kubeconfig"
+    );
+    let controllers = args.controllers || is_local;
+    let cluster = match cluster {
+        Cluster::Own(plane) if controllers => Cluster::Own(plane.with_controllers()),
+        cluster => cluster,
+    };
+    let access = cluster.reach(processes, folder).await?;
     let target = Target {
-        client: plane::client_of(&kubeconfig).await?,
-        kubeconfig: Some(kubeconfig),
-        controllers: false,
+        client: access.client,
+        kubeconfig: Some(access.kubeconfig),
+        controllers,
         record: args.record,
     };
-    let report = ::conformance::run(&target, &checks, args.jobs, |outcome| tell(outcome, args.verbose)).await;
-    conclude(&report)
+    Ok(::conformance::run(&target, checks, args.jobs, |outcome| tell(outcome, args.verbose)).await)
 }
 
 fn selected(names: &[String]) -> anyhow::Result<Vec<Check>> {

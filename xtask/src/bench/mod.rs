@@ -1,4 +1,4 @@
-//! `cargo xtask bench handover`: how long a handover takes, between real processes on the local control plane.
+//! `cargo xtask bench handover`: how long a handover takes, between real processes.
 //!
 //! Each round has both directions. A better candidate starts and takes over from the leader, then it is asked to end and
 //! the first one leads again. Begin and end of work are stamped by the candidates themselves with the clock of the
@@ -9,7 +9,7 @@
 pub(crate) mod candidate;
 mod figures;
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::time::Duration;
 
 use anyhow::{Context, bail};
@@ -18,7 +18,7 @@ use serde_json::json;
 use tokio::io::{AsyncBufReadExt, BufReader, Lines};
 use tokio::process::ChildStdout;
 
-use crate::plane;
+use crate::plane::{self, Access, Cluster, ClusterArgs};
 use crate::processes::Processes;
 use crate::shell;
 use crate::workspace::{self, Binaries, Profile};
@@ -36,9 +36,11 @@ const HANDOVER_HELP: &str = "\
 Examples:
   cargo xtask bench handover
   cargo xtask bench handover --rounds 100 --json
+  cargo xtask bench handover --control-plane real
 
 Candidates, elector and API server are processes of their own, built with
-optimisation; the API server is the local control plane.";
+optimisation. On another cluster, the namespace election-bench is made for the
+lease and removed.";
 
 /// What `bench handover` is told.
 #[derive(Clone, Debug, Args)]
@@ -47,13 +49,18 @@ pub(crate) struct HandoverArgs {
     /// How often each is measured.
     #[arg(long, default_value_t = 30, value_parser = clap::value_parser!(u32).range(1..))]
     rounds: u32,
+    #[command(flatten)]
+    cluster: ClusterArgs,
     /// Only one line of JSON.
     #[arg(long)]
     json: bool,
 }
 
-const PROGRAMS: [&str; 3] = [plane::PROGRAM, "election-controller", "xtask"];
-const LEASE: &str = "kube-system/bench";
+const PROGRAMS: [&str; 2] = ["election-controller", "xtask"];
+const LEASE: &str = "bench";
+/// Where the lease is, on a cluster of its own and on somebody's.
+const OWN_NAMESPACE: &str = "kube-system";
+const GUEST_NAMESPACE: &str = "election-bench";
 const STANDING: &str = "bench-1.30";
 const BETTER: &str = "bench-1.29";
 /// Between rounds. Several handovers of one lease in a second are held up on purpose, so that a loop somewhere else
@@ -79,29 +86,47 @@ struct Round {
 pub(crate) async fn run(bench: Bench) -> anyhow::Result<()> {
     let Bench::Handover(args) = bench;
     let root = workspace::root()?;
-    let binaries = Binaries::build(&root, &PROGRAMS, Profile::Bench)?;
+    let packages = [args.cluster.packages(), &PROGRAMS].concat();
+    let binaries = Binaries::build(&root, &packages, Profile::Bench)?;
+    let cluster = args.cluster.cluster(&root, &binaries)?;
     let folder = tempfile::tempdir().context("cannot make a folder")?;
     let mut processes = Processes::new(folder.path().join("logs"))?;
+    let mut guest = None;
+    let measured = async {
+        let access = cluster.reach(&mut processes, folder.path()).await?;
+        if let Cluster::Other(_) = cluster {
+            plane::make_namespace(&access.client, GUEST_NAMESPACE).await?;
+            guest = Some(access.client.clone());
+        }
+        measure(&args, &binaries, &access, &cluster, &mut processes).await
+    };
     let result = tokio::select! {
-        result = measure(&args, &binaries, folder.path(), &mut processes) => result,
-        _ = tokio::signal::ctrl_c() => bail!("interrupted: what was started has been stopped"),
+        result = measured => result,
+        signal = shell::interrupted() => signal.and_then(|name| bail!("{name}: what was started has been stopped")),
     };
     processes.end_down_to(0).await;
-    show(&args, &result?)
+    if let Some(client) = guest {
+        plane::remove_namespace(&client, GUEST_NAMESPACE).await?;
+    }
+    show(&args, &cluster, &result?)
 }
 
 async fn measure(
     args: &HandoverArgs,
     binaries: &Binaries,
-    folder: &Path,
+    access: &Access,
+    cluster: &Cluster,
     processes: &mut Processes,
 ) -> anyhow::Result<Vec<Round>> {
-    let (kubeconfig, _) = plane::start(processes, binaries, folder).await?;
-    let flag = format!("--kubeconfig={}", kubeconfig.display());
+    let namespace = match cluster {
+        Cluster::Own(_) => OWN_NAMESPACE,
+        Cluster::Other(_) => GUEST_NAMESPACE,
+    };
+    let kubeconfig = access.kubeconfig.clone();
     let elector = [
-        "--namespace=kube-system".to_owned(),
+        format!("--namespace={namespace}"),
         "--assume-unheld".to_owned(),
-        flag,
+        format!("--kubeconfig={}", kubeconfig.display()),
     ];
     processes.start(
         "election-controller",
@@ -111,6 +136,7 @@ async fn measure(
     let stand = Stand {
         program: binaries.path("xtask")?.to_owned(),
         kubeconfig,
+        namespace,
     };
     let mut standing = stand.start(processes, STANDING, "1.30")?;
     standing.next(What::Leads, processes).await?;
@@ -159,6 +185,7 @@ fn nanos(from: u64, to: u64) -> anyhow::Result<Duration> {
 struct Stand {
     program: PathBuf,
     kubeconfig: PathBuf,
+    namespace: &'static str,
 }
 
 impl Stand {
@@ -171,7 +198,7 @@ impl Stand {
         let args = [
             "bench-candidate".to_owned(),
             format!("--kubeconfig={}", self.kubeconfig.display()),
-            format!("--lease={LEASE}"),
+            format!("--lease={}/{LEASE}", self.namespace),
             format!("--identity={identity}"),
             format!("--binary-version={version}"),
         ];
@@ -230,7 +257,7 @@ fn screen_progress(done: u32, all: u32) {
     }
 }
 
-fn show(args: &HandoverArgs, rounds: &[Round]) -> anyhow::Result<()> {
+fn show(args: &HandoverArgs, cluster: &Cluster, rounds: &[Round]) -> anyhow::Result<()> {
     let figures = |of: fn(&Round) -> Duration| {
         Figures::of(rounds.iter().map(of).collect()).context("nothing was measured")
     };
@@ -265,10 +292,7 @@ fn show(args: &HandoverArgs, rounds: &[Round]) -> anyhow::Result<()> {
             let [min, median, p99, max] = figures.milliseconds();
             println!("{text:60} {min:>9.2} {median:>9.2} {p99:>9.2} {max:>9.2}");
         }
-        println!(
-            "{} rounds; local control plane over TLS on loopback",
-            rounds.len()
-        );
+        println!("{} rounds; {}", rounds.len(), cluster.title());
     }
     let all: serde_json::Map<_, _> = rows
         .iter()

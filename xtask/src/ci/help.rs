@@ -22,6 +22,8 @@ const PROGRAMS: [(&str, &[&[&str]]); 6] = [
             &["demo"],
             &["bench", "handover"],
             &["control-plane", "up"],
+            &["control-plane", "build"],
+            &["conformance"],
             &["ci"],
             &["render"],
         ],
