@@ -109,6 +109,7 @@ pub(crate) fn printed(text: &str) -> String {
             (pattern(r"((?:Creation|Deletion) Timestamp:\s+)\S+"), "${1}<time>"),
             (pattern(r"(?m)^((?:CreationTimestamp):\s+).*$"), "${1}<time>"),
             (pattern(r"(?m)(\s)(?:\d+[smhd])+( ago)?$"), "${1}<age>"),
+            (pattern(r"(?m)(\s)(?:\d+[smhd])+ {2,}"), "${1}<age>   "),
             (pattern(r"(?m) +$"), ""),
             // The names of temporary files.
             (pattern(r"(?m)^(diff -u|---|\+\+\+) .*$"), "${1}"),

@@ -87,6 +87,15 @@ impl Cause {
         }
     }
 
+    pub(crate) fn too_many(field: impl Into<String>, count: u64, limit: u64) -> Self {
+        let items = if limit == 1 { "item" } else { "items" };
+        Self {
+            reason: "FieldValueTooMany",
+            field: field.into(),
+            message: format!("Too many: {count}: must have at most {limit} {items}"),
+        }
+    }
+
     pub(crate) fn too_long(field: impl Into<String>, detail: impl fmt::Display) -> Self {
         Self {
             reason: "FieldValueTooLong",

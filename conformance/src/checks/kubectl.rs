@@ -149,7 +149,6 @@ async fn apply_of_what_is_wrong(server: Cluster) {
         LEASE.replace("leaseDurationSeconds: 15", "leaseDurationSeconds: 0"),
         LEASE.replace("leaseDurationSeconds: 15", "bogus: 15"),
         LEASE.replace("name: alpha", "name: Alpha"),
-        LEASE.replace("kind: Lease", "kind: Nothing"),
         LEASE.replace("name: alpha", "name: alpha\n  namespace: elsewhere"),
     ] {
         terminal.file("lease.yaml", &text);
@@ -498,7 +497,6 @@ async fn raw(server: Cluster) {
     let mut terminal = terminal(&server).await;
     for arguments in [
         &["get", "--raw", "/readyz"][..],
-        &["get", "--raw", "/apis/coordination.k8s.io"],
         &["get", "--raw", "/apis/nothing.example.com"],
         &[
             "get",

@@ -251,6 +251,12 @@ fn drop_empty(metadata: &mut Value) {
         _ => false,
     };
     if let Some(metadata) = metadata.as_object_mut() {
+        if metadata
+            .get("generation")
+            .is_some_and(|generation| *generation == 0)
+        {
+            metadata.remove("generation");
+        }
         for field in FIELDS {
             if metadata.get(field).is_some_and(is_empty) {
                 metadata.remove(field);
@@ -274,7 +280,10 @@ fn refuse_unreadable(
         let causes: Vec<Cause> = found
             .wrong
             .iter()
-            .map(|wrong| Cause::wrong_type(&wrong.path, wrong.found, &wrong.message))
+            .map(|wrong| {
+                let detail = format!("{} in body {}", wrong.path, wrong.message);
+                Cause::wrong_type(&wrong.path, wrong.found, detail)
+            })
             .collect();
         return Err(Failure::invalid(kind.kind_subject(name), &causes));
     }

@@ -45,6 +45,9 @@ impl Patch {
         match media {
             JSON_PATCH => json_operations(body),
             MERGE_PATCH => object().map(Self::Merge),
+            STRATEGIC_PATCH if !kind.custom && serde_json::from_slice::<IgnoredAny>(body).is_err() => {
+                Err(Failure::bad_request("invalid JSON patch"))
+            }
             STRATEGIC_PATCH if !kind.custom => object().map(Self::Strategic),
             _ if kind.custom => Err(Failure::unsupported_patch(SERVED)),
             _ => Err(Failure::unsupported_patch(SERVED_BUILTIN)),

@@ -172,7 +172,14 @@ fn field_requirement(kind: &Kind, part: &str) -> Result<FieldRequirement, Failur
     };
     let always = ["metadata.name", "metadata.namespace"];
     if !always.contains(&path) && !kind.rules.selectable.iter().any(|selectable| selectable == path) {
-        return Err(Failure::bad_request(format!("field label not supported: {path}")));
+        return Err(Failure::bad_request(
+            match kind.rules.selectable.is_empty() && !kind.custom {
+                true => format!(
+                    "\"{path}\" is not a known field selector: only \"metadata.name\", \"metadata.namespace\""
+                ),
+                false => format!("field label not supported: {path}"),
+            },
+        ));
     }
     Ok(FieldRequirement {
         path: path.into(),

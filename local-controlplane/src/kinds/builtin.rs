@@ -74,7 +74,7 @@ const RBAC: &str = "rbac.authorization.k8s.io";
 const REVIEWS: &str = "authorization.k8s.io";
 
 /// Every row is version `v1`.
-static ROWS: [Row; 17] = [
+static ROWS: [Row; 19] = [
     Row::new("", "configmaps", "ConfigMap", "io.k8s.api.core.v1.ConfigMap")
         .short(&["cm"])
         .rules(config_map)
@@ -83,6 +83,15 @@ static ROWS: [Row; 17] = [
         .short(&["ev"])
         .rules(core_event)
         .columns(event_columns),
+    // These two are only kept: nothing is limited.
+    Row::new("", "limitranges", "LimitRange", "io.k8s.api.core.v1.LimitRange").short(&["limits"]),
+    Row::new(
+        "",
+        "resourcequotas",
+        "ResourceQuota",
+        "io.k8s.api.core.v1.ResourceQuota",
+    )
+    .short(&["quota"]),
     Row::new("", "namespaces", "Namespace", "io.k8s.api.core.v1.Namespace")
         .cluster()
         .short(&["ns"])
@@ -197,6 +206,8 @@ static DEFINITIONS: LazyLock<Map<String, Value>> = LazyLock::new(|| {
     let mut generator = settings.into_generator();
     generator.subschema_for::<core::v1::ConfigMap>();
     generator.subschema_for::<core::v1::Event>();
+    generator.subschema_for::<core::v1::LimitRange>();
+    generator.subschema_for::<core::v1::ResourceQuota>();
     generator.subschema_for::<core::v1::Namespace>();
     generator.subschema_for::<core::v1::Pod>();
     generator.subschema_for::<core::v1::ServiceAccount>();
