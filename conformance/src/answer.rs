@@ -57,25 +57,12 @@ impl Answer {
         self
     }
 
-    #[track_caller]
-    pub(crate) fn expect_refusal(self, code: u16, reason: &str) -> Self {
-        assert_eq!(self.refusal(), (code, reason.to_owned()), "{}", self.text);
-        self
-    }
-
     /// That it is a refusal as invalid, for these fields.
     #[track_caller]
     pub(crate) fn expect_invalid(self, fields: &[&str]) -> Self {
         assert_eq!(self.code, 422, "{}", self.text);
         assert_eq!(self.cause_fields(), fields, "{}", self.text);
         self
-    }
-
-    pub(crate) fn header(&self, name: &str) -> &str {
-        self.headers
-            .get(name)
-            .and_then(|value| value.to_str().ok())
-            .unwrap_or_default()
     }
 }
 

@@ -4,6 +4,7 @@
 //! A check is a story of plain requests and of what must be seen. Each has a namespace of its own and leaves nothing
 //! else behind, so checks run side by side, also on a cluster that somebody uses. Some compare whole replies with what
 //! a real server was seen to answer, which is kept in `goldens/`.
+//! And [`walk`] does the same at random on two servers, and compares everything.
 //!
 //! Codes, reasons, details and causes are checked, sentences are not: those change between releases.
 //!
@@ -18,8 +19,10 @@ mod golden;
 mod kubectl;
 mod normal;
 mod run;
+mod walk;
 mod watch;
 
 pub use check::{Check, Need, all};
 pub use cluster::{Exchange, Target};
 pub use run::{Outcome, Report, Verdict, run};
+pub use walk::{Difference, walk};

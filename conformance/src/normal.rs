@@ -83,8 +83,18 @@ fn drop_sentences(status: &mut Value) {
     let causes = status
         .pointer_mut("/details/causes")
         .and_then(Value::as_array_mut);
-    for cause in causes.into_iter().flatten().filter_map(Value::as_object_mut) {
-        cause.remove("message");
+    if let Some(causes) = causes {
+        for cause in causes.iter_mut().filter_map(Value::as_object_mut) {
+            cause.remove("message");
+        }
+        // A real server says some of them more than once.
+        let mut once: Vec<Value> = Vec::new();
+        for cause in causes.drain(..) {
+            if !once.contains(&cause) {
+                once.push(cause);
+            }
+        }
+        *causes = once;
     }
 }
 

@@ -15,6 +15,7 @@ mod screen;
 mod shell;
 mod svg;
 mod timeline;
+mod walk;
 mod workspace;
 
 use std::io::Write;
@@ -60,6 +61,8 @@ enum Command {
     DieWithParent(die_with_parent::DieWithParentArgs),
     /// Check that an API server behaves as a real one does.
     Conformance(conformance::ConformanceArgs),
+    /// Do the same at random on the local control plane and on a real one.
+    Walk(walk::WalkArgs),
     /// Run the whole list of checks.
     Ci(ci::CiArgs),
     /// Draw a recording as an animated SVG.
@@ -93,6 +96,7 @@ fn run(command: Command) -> anyhow::Result<()> {
         Command::BenchCandidate(args) => runtime()?.block_on(bench::candidate::run(args)),
         Command::DieWithParent(args) => die_with_parent::run(args),
         Command::Conformance(args) => runtime()?.block_on(conformance::run(args)),
+        Command::Walk(args) => runtime()?.block_on(walk::run(args)),
         Command::Ci(args) => ci::run(&args),
         Command::Render { cast, svg } => {
             let drawn = svg::render(&cast::Cast::read(&cast)?)?;

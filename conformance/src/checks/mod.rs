@@ -1,7 +1,7 @@
 //! The checks, by subject.
 
 mod cascades;
-mod custom;
+pub(crate) mod custom;
 mod deployments;
 mod discovery;
 mod events;

@@ -78,9 +78,24 @@ pub(crate) fn parse_body(media: &str, body: &[u8]) -> Result<Parsed, Failure> {
     }
 }
 
-/// Checks that a body holds what its URL says, and fills in what the URL already says.
-pub(crate) fn check_envelope(resource: &Resource, object: &mut Value, origin: Origin) -> Result<(), Failure> {
-    let kind = &resource.kind;
+/// Reads an object of the resource: its type, its fields, and where it is. Returns the warnings.
+pub(crate) fn read(
+    resource: &Resource,
+    object: &mut Value,
+    duplicates: &[String],
+    validation: FieldValidation,
+    origin: Origin,
+) -> Result<Vec<String>, Failure> {
+    check_envelope(&resource.kind, object, origin)?;
+    let warnings = decode(&resource.kind, object, duplicates, validation, origin)?;
+    match check_namespace(resource, object) {
+        Ok(()) => Ok(warnings),
+        Err(failure) => Err(failure.with_warnings(warnings)),
+    }
+}
+
+/// Checks that a body holds an object of the kind.
+fn check_envelope(kind: &Kind, object: &mut Value, origin: Origin) -> Result<(), Failure> {
     if object.is_null() && !kind.custom {
         *object = json!({});
     }
@@ -95,6 +110,12 @@ pub(crate) fn check_envelope(resource: &Resource, object: &mut Value, origin: Or
         Value::Null => object["metadata"] = json!({}),
         _ => return Err(Failure::bad_request("metadata: it must be an object")),
     }
+    Ok(())
+}
+
+/// Checks that an object is where its URL says, and fills in what the URL already says.
+fn check_namespace(resource: &Resource, object: &mut Value) -> Result<(), Failure> {
+    let kind = &resource.kind;
     let Some(namespace) = &resource.namespace else {
         if let Some(metadata) = object["metadata"].as_object_mut().filter(|_| !kind.namespaced) {
             metadata.remove("namespace");
@@ -161,19 +182,23 @@ fn check_type(kind: &Kind, object: &mut Value, origin: Origin) -> Result<(), Fai
 }
 
 /// Drops what the kind does not know and refuses what it cannot read. Returns the warnings.
-pub(crate) fn decode(
+fn decode(
     kind: &Kind,
     object: &mut Value,
     duplicates: &[String],
     validation: FieldValidation,
     origin: Origin,
 ) -> Result<Vec<String>, Failure> {
-    let mut found = Decoded::default();
+    let mut found = Decoded {
+        is_typed: true,
+        ..Decoded::default()
+    };
     if kind.custom {
         let mut metadata = object["metadata"].take();
         schema::decode(&METADATA, &mut metadata, "metadata", &mut found);
         // Malformed metadata cannot be read at all, whatever the kind.
         refuse_unreadable(kind, object, &found, origin, false)?;
+        found.is_typed = false;
         schema::decode(&kind.schema, object, "", &mut found);
         object["metadata"] = metadata;
     } else {
@@ -237,12 +262,13 @@ fn drop_repeated_owners(metadata: &mut Value) -> Vec<String> {
 
 /// What is empty in metadata is as good as absent, and is not kept.
 fn drop_empty(metadata: &mut Value) {
-    const FIELDS: [&str; 5] = [
+    const FIELDS: [&str; 6] = [
         "annotations",
         "finalizers",
         "generateName",
         "labels",
         "ownerReferences",
+        "resourceVersion",
     ];
     let is_empty = |value: &Value| match value {
         Value::String(text) => text.is_empty(),

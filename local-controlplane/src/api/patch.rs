@@ -49,7 +49,7 @@ impl Patch {
                 Err(Failure::bad_request("invalid JSON patch"))
             }
             STRATEGIC_PATCH if !kind.custom => object().map(Self::Strategic),
-            _ if kind.custom => Err(Failure::unsupported_patch(SERVED)),
+            _ if kind.custom => Err(Failure::unsupported_media_type(SERVED)),
             _ => Err(Failure::unsupported_patch(SERVED_BUILTIN)),
         }
     }
@@ -149,10 +149,9 @@ pub(crate) fn patch(
         };
         let mut object = kind.to_wire(stored.value());
         patch.apply(&mut object)?;
-        check_identity(kind, &stored, &object)?;
-        incoming::check_envelope(resource, &mut object, Origin::Patch)?;
-        let warnings = incoming::decode(kind, &mut object, &[], options.validation, Origin::Patch)?;
-        let written = replace(plane, writer, resource, &stored, object, options.dry_run);
+        let warnings = incoming::read(resource, &mut object, &[], options.validation, Origin::Patch)?;
+        let written = check_identity(kind, &stored, &object)
+            .and_then(|()| replace(plane, writer, resource, &stored, object, options.dry_run));
         with_warnings(written, warnings)
     })
 }

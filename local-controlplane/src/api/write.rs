@@ -60,25 +60,16 @@ pub(crate) fn create(
         value: mut object,
         duplicates,
     } = body;
-    incoming::check_envelope(resource, &mut object, Origin::Body)?;
-    let warnings = incoming::decode(
-        &resource.kind,
+    let warnings = incoming::read(
+        resource,
         &mut object,
         &duplicates,
         options.validation,
         Origin::Body,
     )?;
-    let has_version = object["metadata"]["resourceVersion"]
-        .as_str()
-        .is_some_and(|version| !version.is_empty());
-    let written = plane.store.write(|writer| {
-        // Upstream's store refuses this, and a dry run does not get that far.
-        if has_version && !options.dry_run {
-            let why = "resourceVersion should not be set on objects to be created";
-            return Err(Failure::unclassified(why));
-        }
-        insert(plane, writer, resource, object, options.dry_run)
-    });
+    let written = plane
+        .store
+        .write(|writer| insert(plane, writer, resource, object, options.dry_run));
     with_warnings(written, warnings)
 }
 
@@ -94,18 +85,16 @@ pub(crate) fn update(
         duplicates,
     } = body;
     let kind = &resource.kind;
-    incoming::check_envelope(resource, &mut object, Origin::Body)?;
-    let name = resource.name.as_deref().unwrap_or_default();
-    match object["metadata"]["name"].as_str() {
-        Some(given) if given == name => {}
-        None | Some("") => return Err(Failure::bad_request("name must be provided")),
-        Some(given) => {
-            let message =
-                format!("the name of the object ({given}) does not match the name on the URL ({name})");
-            return Err(Failure::bad_request(message));
-        }
+    let warnings = incoming::read(
+        resource,
+        &mut object,
+        &duplicates,
+        options.validation,
+        Origin::Body,
+    )?;
+    if let Err(failure) = check_name(resource, &object) {
+        return Err(failure.with_warnings(warnings));
     }
-    let warnings = incoming::decode(kind, &mut object, &duplicates, options.validation, Origin::Body)?;
     let written = plane.store.write(|writer| {
         let key = key_of(resource);
         let Some(stored) = writer.get(&kind.table, &key).cloned() else {
@@ -128,6 +117,18 @@ pub(crate) fn with_warnings(
     }
 }
 
+/// Whether an object has the name that its URL says.
+fn check_name(resource: &Resource, object: &Value) -> Result<(), Failure> {
+    let name = resource.name.as_deref().unwrap_or_default();
+    match object["metadata"]["name"].as_str() {
+        Some(given) if given == name => Ok(()),
+        None | Some("") => Err(Failure::bad_request("name must be provided")),
+        Some(given) => Err(Failure::bad_request(format!(
+            "the name of the object ({given}) does not match the name on the URL ({name})"
+        ))),
+    }
+}
+
 /// A PUT of a missing object: some kinds create it, unless the body says that it means one that was there before.
 fn insert_by_update(
     plane: &Plane,
@@ -144,7 +145,7 @@ fn insert_by_update(
         let why = format!("Precondition failed: UID in precondition: {uid}, UID in object meta: ");
         return Err(Failure::conflict(kind.subject(name), why));
     }
-    if let Some(metadata) = object["metadata"].as_object_mut() {
+    if let Some(metadata) = object["metadata"].as_object_mut().filter(|_| !dry_run) {
         metadata.remove("resourceVersion");
     }
     insert(plane, writer, resource, object, dry_run)
@@ -202,7 +203,12 @@ fn insert(
     check_namespace(writer, kind, &key)?;
     stamp_new(plane, kind, &mut object);
     complete(kind, &mut object, None);
-    check(kind, &object, None)?;
+    check(kind, &object, None, Vec::new())?;
+    // Upstream's store refuses this, and a dry run does not get that far.
+    if object["metadata"]["resourceVersion"].is_string() && !dry_run {
+        let why = "resourceVersion should not be set on objects to be created";
+        return Err(Failure::unclassified(why));
+    }
     if let Some(existing) = writer.get(&kind.table, &key) {
         let being_deleted = existing.value()["metadata"]["deletionTimestamp"].is_string();
         return Err(Failure::already_exists(kind.subject(&key.name), being_deleted));
@@ -293,15 +299,14 @@ pub(crate) fn replace(
 ) -> Result<Written, Failure> {
     let kind = &resource.kind;
     let old = kind.to_wire(stored.value());
-    let object_marks = marks(&object);
+    let given_marks = marks(&object);
     let mut new = take_over(resource, &old, object);
     complete(kind, &mut new, Some(&old));
     if kind.rules.generation && without_bookkeeping(kind, &new) != without_bookkeeping(kind, &old) {
         let generation = old["metadata"]["generation"].as_i64().unwrap_or_default();
         new["metadata"]["generation"] = (generation + 1).into();
     }
-    check_marks(kind, &object_marks, &old)?;
-    check(kind, &new, Some(&old))?;
+    check(kind, &new, Some(&old), changed_marks(&given_marks, &old))?;
     check_finalizers(kind, &new, &old)?;
     if dry_run {
         return Ok(Written::new(StatusCode::OK, Shown::Loose(new)));
@@ -328,19 +333,14 @@ fn marks(object: &Value) -> [Value; 2] {
 }
 
 /// A client may leave the marks out; it may not write others.
-fn check_marks(kind: &Kind, given: &[Value; 2], old: &Value) -> Result<(), Failure> {
+fn changed_marks(given: &[Value; 2], old: &Value) -> Vec<Cause> {
     let changed = |(field, given): &(&str, &Value)| !given.is_null() && **given != old["metadata"][*field];
-    let causes: Vec<Cause> = MARKS
+    MARKS
         .into_iter()
         .zip(given)
         .filter(changed)
         .map(|(field, given)| Cause::invalid(format!("metadata.{field}"), given, "field is immutable"))
-        .collect();
-    if causes.is_empty() {
-        return Ok(());
-    }
-    let name = old["metadata"]["name"].as_str().unwrap_or_default();
-    Err(Failure::invalid(kind.kind_subject(name), &causes))
+        .collect()
 }
 
 /// What a client may change of `old`: on `/status` the status, otherwise everything but the server's own fields.
@@ -429,9 +429,8 @@ fn complete(kind: &Kind, object: &mut Value, old: Option<&Value>) {
     (kind.rules.prepare)(object, old);
 }
 
-/// Whether an object may be stored.
-fn check(kind: &Kind, object: &Value, old: Option<&Value>) -> Result<(), Failure> {
-    let mut causes = Vec::new();
+/// Whether an object may be stored, when something may be wrong with it already.
+fn check(kind: &Kind, object: &Value, old: Option<&Value>, mut causes: Vec<Cause>) -> Result<(), Failure> {
     kinds::validate_metadata(kind, object, &mut causes);
     let mut broken = Vec::new();
     if kind.custom {

@@ -285,6 +285,7 @@ fn lease_rules() -> Rules {
 
 fn config_map() -> Rules {
     Rules {
+        prepare: config_map::prepare,
         validate: config_map::validate,
         ..Rules::default()
     }

@@ -6,6 +6,13 @@ use serde_json::Value;
 const MAX_KEY: usize = 253;
 const MAX_SIZE: usize = 1 << 20;
 
+/// Empty data is no data.
+pub(super) fn prepare(map: &mut Value, _old: Option<&Value>) {
+    if let Some(fields) = map.as_object_mut() {
+        fields.retain(|_, value| value.as_object().is_none_or(|value| !value.is_empty()));
+    }
+}
+
 /// Keys are file names that come once, and what is immutable stays as it is.
 pub(super) fn validate(map: &Value, old: Option<&Value>, causes: &mut Vec<Cause>) {
     let keys = |field: &str| map[field].as_object().into_iter().flatten();

@@ -24,13 +24,13 @@ pub(crate) fn validate(schema: &Schema, value: &Value, path: &str, causes: &mut 
 }
 
 fn validate_object(schema: &Schema, map: &Map<String, Value>, path: &str, causes: &mut Vec<Cause>) {
-    for name in schema.required.iter().filter(|name| !map.contains_key(*name)) {
-        causes.push(Cause::required(child(path, name), ""));
-    }
     for (name, value) in map {
         if let Some(property) = schema.properties.get(name).or(schema.additional.as_ref()) {
             validate(property, value, &child(path, name), causes);
         }
+    }
+    for name in schema.required.iter().filter(|name| !map.contains_key(*name)) {
+        causes.push(Cause::required(child(path, name), ""));
     }
     let count = map.len() as u64;
     if let Some(limit) = schema.limits.min_properties.filter(|limit| count < *limit) {

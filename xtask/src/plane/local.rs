@@ -7,7 +7,7 @@ use super::Access;
 use crate::processes::Processes;
 
 /// The program, and its process.
-pub(super) const PROGRAM: &str = "local-controlplane";
+pub(crate) const PROGRAM: &str = "local-controlplane";
 
 /// How long it may take to answer.
 const PATIENCE: Duration = Duration::from_secs(10);

@@ -24,6 +24,7 @@ use crate::shell;
 use crate::workspace::Binaries;
 use assets::Assets;
 use local::Local;
+pub(crate) use local::PROGRAM as LOCAL_PROGRAM;
 use real::Real;
 
 /// How often it is asked whether a server answers.
@@ -88,13 +89,8 @@ impl ClusterArgs {
         );
         Ok(match (&self.kubeconfig, self.control_plane) {
             (Some(kubeconfig), _) => Cluster::Other(kubeconfig.clone()),
-            (None, Kind::Local) => Cluster::Own(Plane::Local(Local {
-                program: binaries.path(local::PROGRAM)?.to_owned(),
-            })),
-            (None, Kind::Real) => {
-                let assets = Assets::find(root, self.assets.as_deref())?;
-                Cluster::Own(Plane::Real(Real::new(assets)))
-            }
+            (None, Kind::Local) => Cluster::local(binaries)?,
+            (None, Kind::Real) => Cluster::real(root, self.assets.as_deref())?,
         })
     }
 }
@@ -109,6 +105,18 @@ pub(crate) enum Cluster {
 }
 
 impl Cluster {
+    /// The small control plane of this repository.
+    pub(crate) fn local(binaries: &Binaries) -> anyhow::Result<Self> {
+        Ok(Self::Own(Plane::Local(Local {
+            program: binaries.path(local::PROGRAM)?.to_owned(),
+        })))
+    }
+
+    /// A real control plane, from the programs that are found.
+    pub(crate) fn real(root: &Path, assets: Option<&Path>) -> anyhow::Result<Self> {
+        Ok(Self::Own(Plane::Real(Real::new(Assets::find(root, assets)?))))
+    }
+
     /// What it is, and how it is reached.
     pub(crate) const fn title(&self) -> &'static str {
         match self {
