@@ -19,6 +19,7 @@ mod golden;
 mod kubectl;
 mod normal;
 mod run;
+mod socket;
 mod walk;
 mod watch;
 

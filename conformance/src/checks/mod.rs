@@ -5,6 +5,7 @@ pub(crate) mod custom;
 mod deployments;
 mod discovery;
 mod events;
+mod hostile;
 mod kubectl;
 mod leases;
 mod lists;
@@ -33,4 +34,5 @@ pub(crate) const GROUPS: &[&[Check]] = &[
     cascades::CHECKS,
     replies::CHECKS,
     kubectl::CHECKS,
+    hostile::CHECKS,
 ];
