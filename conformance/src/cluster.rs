@@ -242,7 +242,14 @@ impl Cluster {
 
     /// Opens a watch.
     pub(crate) async fn watch(&self, path_and_query: &str) -> Watch {
-        let request = Request::builder().uri(self.names(path_and_query));
+        self.watch_as(path_and_query, JSON).await
+    }
+
+    /// Opens a watch of objects in the form that `accept` says.
+    pub(crate) async fn watch_as(&self, path_and_query: &str, accept: &str) -> Watch {
+        let request = Request::builder()
+            .uri(self.names(path_and_query))
+            .header("accept", accept);
         let request = match request.body(Body::empty()) {
             Ok(request) => request,
             Err(error) => panic!("{path_and_query} cannot be asked: {error}"),

@@ -154,9 +154,7 @@ impl Cluster {
         let found = self
             .pages(|page| async move { self.api.list(&page.labels(selector)).await })
             .await?;
-        let key = |item: &Lease| {
-            LeaseKey::new(&item.namespace().unwrap_or_default(), &item.name_any())
-        };
+        let key = |item: &Lease| LeaseKey::new(&item.namespace().unwrap_or_default(), &item.name_any());
         Ok(found.iter().map(key).collect())
     }
 

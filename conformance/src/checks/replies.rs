@@ -4,7 +4,7 @@ use http::Method;
 use serde_json::{Value, json};
 
 use crate::check::checks;
-use crate::cluster::{CONFIGS, Cluster, JSON, JSON_PATCH, LEASES, MERGE, NAMESPACES, STRATEGIC};
+use crate::cluster::{CONFIGS, Cluster, DEFINITIONS, JSON, JSON_PATCH, LEASES, MERGE, NAMESPACES, STRATEGIC};
 
 checks! {"replies";
     names_of_new_objects,
@@ -35,6 +35,10 @@ checks! {"replies";
     events_of_the_core,
     config_maps,
     namespaces,
+    deployments,
+    definitions,
+    custom_objects,
+    service_accounts,
 }
 
 const GROUP_EVENTS: &str = "/apis/events.k8s.io/v1/namespaces/{ns}/events";
@@ -852,4 +856,111 @@ async fn namespaces(server: Cluster) {
     server.delete(none, &Value::Null).await;
     server.get(&format!("{NAMESPACES}/{{ns}}-none")).await;
     server.expect_transcript("namespaces");
+}
+
+async fn deployments(server: Cluster) {
+    const DEPLOYMENTS: &str = "/apis/apps/v1/namespaces/{ns}/deployments";
+    let good = super::deployments::deployment("d", 0);
+    let changed = |pointer: &str, value: Value| {
+        let mut body = good.clone();
+        if let Some(place) = body.pointer_mut(pointer) {
+            *place = value;
+        }
+        body
+    };
+    for body in [
+        good.clone(),
+        changed("/spec/replicas", json!(-1)),
+        changed("/spec/selector", json!({})),
+        changed("/spec/selector", Value::Null),
+        changed("/spec/selector/matchLabels", json!({"app": "other"})),
+        changed("/spec/template/spec/containers", json!([])),
+        changed("/spec/template/spec/containers/0/name", json!("Not Good")),
+        changed("/spec/template/spec/containers/0/image", json!("")),
+        changed("/spec", Value::Null),
+    ] {
+        server.post(&dry(DEPLOYMENTS), &body).await;
+    }
+    server.expect_transcript("deployments");
+}
+
+async fn definitions(server: Cluster) {
+    let good = super::custom::definition();
+    let changed = |pointer: &str, value: Value| {
+        let mut body = good.clone();
+        if let Some(place) = body.pointer_mut(pointer) {
+            *place = value;
+        }
+        body
+    };
+    let schema = "/spec/versions/0/schema/openAPIV3Schema";
+    for body in [
+        good.clone(),
+        changed("/metadata/name", json!("bars.{group}")),
+        changed("/spec/scope", json!("World")),
+        changed("/spec/names/kind", json!("")),
+        changed("/spec/names/plural", json!("Foos")),
+        changed("/spec/versions/0/name", json!("one")),
+        changed("/spec/versions", json!([])),
+        changed(&format!("{schema}/type"), json!("string")),
+    ] {
+        server.post(&dry(DEFINITIONS), &body).await;
+    }
+    server.expect_transcript("definitions");
+}
+
+async fn custom_objects(server: Cluster) {
+    const FOOS: &str = "/apis/{group}/v1/namespaces/{ns}/foos";
+    super::custom::with_definition(&server.unrecorded()).await;
+    for spec in [
+        json!({}),
+        json!({"deploymentName": "d"}),
+        json!({"deploymentName": ""}),
+        json!({"deploymentName": "UPPER"}),
+        json!({"deploymentName": 5}),
+        json!({"deploymentName": null}),
+        json!({"deploymentName": "d", "replicas": 11}),
+        json!({"deploymentName": "d", "replicas": -1}),
+        json!({"deploymentName": "d", "replicas": "many"}),
+        json!({"deploymentName": "d", "replicas": null}),
+        json!({"deploymentName": "d", "mode": "slow"}),
+        json!({"deploymentName": "d", "tags": ["a", "b", "a"]}),
+        json!({"deploymentName": "d", "tags": "a"}),
+        json!({"deploymentName": "d", "free": {"any": [1, {"thing": null}]}}),
+        json!({"deploymentName": "d", "maybe": null}),
+        json!({"deploymentName": "d", "bogus": 1}),
+        json!("x"),
+        json!(null),
+    ] {
+        let body =
+            json!({"apiVersion": "{group}/v1", "kind": "Foo", "metadata": {"name": "a"}, "spec": spec});
+        server.post(&dry(FOOS), &body).await;
+    }
+    for body in [
+        json!({"metadata": {"name": "a"}}),
+        json!({"apiVersion": "{group}/v2", "kind": "Foo", "metadata": {"name": "a"}}),
+        json!({"apiVersion": "{group}/v1", "kind": "Bar", "metadata": {"name": "a"}}),
+        json!({"apiVersion": "{group}/v1", "kind": "Foo", "metadata": {"name": "a", "labels": {"a": 5}}}),
+    ] {
+        server.post(&dry(FOOS), &body).await;
+    }
+    server.expect_transcript("custom-objects");
+}
+
+async fn service_accounts(server: Cluster) {
+    const ACCOUNTS: &str = "/api/v1/namespaces/{ns}/serviceaccounts";
+    server
+        .post(ACCOUNTS, &json!({"metadata": {"name": "worker"}}))
+        .await;
+    server
+        .post(ACCOUNTS, &json!({"metadata": {"name": "worker"}}))
+        .await;
+    server.post(ACCOUNTS, &json!({"metadata": {"name": "No"}})).await;
+    let path = format!("{ACCOUNTS}/worker");
+    server
+        .patch(&path, MERGE, &json!({"automountServiceAccountToken": false}))
+        .await;
+    server.get(&path).await;
+    server.delete(&path, &Value::Null).await;
+    server.expect_transcript("service-accounts");
 }

@@ -20,6 +20,8 @@ checks! {"watches";
     a_streamed_list_ends_with_its_mark_and_goes_on,
     contradicting_watch_options_are_refused,
     a_future_version_is_waited_for_in_silence,
+    a_watch_from_a_forgotten_version_is_told_so_and_ends,
+    a_watch_shows_tables_to_who_asks,
 }
 
 fn path(name: &str) -> String {
@@ -226,4 +228,37 @@ async fn a_future_version_is_waited_for_in_silence(server: Cluster) {
     let mut watch = server.watch(&watch_from(999_999_999)).await;
     server.lease("x", "alpha").await;
     assert!(watch.is_quiet().await);
+}
+
+/// Nothing that anybody may use here was written at version 1.
+async fn a_watch_from_a_forgotten_version_is_told_so_and_ends(server: Cluster) {
+    for path in [LEASES, "/api/v1/namespaces/{ns}/configmaps"] {
+        let mut watch = server
+            .watch(&format!("{path}?watch=true&resourceVersion=1"))
+            .await;
+        let told = watch.event().await;
+        assert_eq!(told["type"], "ERROR");
+        let status = &told["object"];
+        assert_eq!(
+            (&status["code"], &status["reason"]),
+            (&410.into(), &"Expired".into())
+        );
+        assert_eq!(watch.next().await, None);
+    }
+}
+
+async fn a_watch_shows_tables_to_who_asks(server: Cluster) {
+    let table = "application/json;as=Table;v=v1;g=meta.k8s.io";
+    let mut watch = server.watch_as(&format!("{LEASES}?watch=true"), table).await;
+    server.lease("x", "alpha").await;
+    server.lease("y", "bravo").await;
+    let (first, second) = (watch.event().await, watch.event().await);
+    assert_eq!(first["object"]["kind"], "Table");
+    assert_eq!(first["object"]["columnDefinitions"][1]["name"], "Holder");
+    assert_eq!(
+        second["object"]["columnDefinitions"],
+        Value::Null,
+        "the columns are named once"
+    );
+    assert_eq!(second["object"]["rows"][0]["cells"][1], "bravo");
 }

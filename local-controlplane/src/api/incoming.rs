@@ -171,7 +171,13 @@ fn check_type(kind: &Kind, object: &mut Value, origin: Origin) -> Result<(), Fai
         let name = object["metadata"]["name"].as_str().unwrap_or_default();
         let cause = Cause::invalid("kind", &given.as_str().into(), format!("must be {}", kind.kind));
         return Err(match origin {
-            _ if kind.custom => Failure::invalid(kind.kind_subject(name), &[cause]),
+            _ if kind.custom => {
+                let subject = Subject {
+                    what: &given,
+                    ..kind.kind_subject(name)
+                };
+                Failure::invalid(subject, &[cause])
+            }
             Origin::Patch => patch_invalid(&message),
             Origin::Body => Failure::bad_request(message),
         });
@@ -310,6 +316,7 @@ fn refuse_unreadable(
                 let detail = format!("{} in body {}", wrong.path, wrong.message);
                 Cause::wrong_type(&wrong.path, wrong.found, detail)
             })
+            .chain(unscalable(kind, object))
             .collect();
         return Err(Failure::invalid(kind.kind_subject(name), &causes));
     }
@@ -321,6 +328,19 @@ fn refuse_unreadable(
         Origin::Body => Failure::bad_request(message),
         Origin::Patch => patch_invalid(&message),
     })
+}
+
+/// What `/scale` could not show of an object.
+pub(crate) fn unscalable(kind: &Kind, object: &Value) -> Option<Cause> {
+    let path = &kind.rules.scale.as_ref().filter(|_| kind.custom)?.spec_replicas;
+    let replicas = path.split('.').try_fold(object, |value, field| match value {
+        Value::Object(fields) => Some(fields.get(field).unwrap_or(&Value::Null)),
+        Value::Null => Some(&Value::Null),
+        _ => None,
+    });
+    let is_good = replicas.is_some_and(|replicas| replicas.is_null() || replicas.as_u64().is_some());
+    let shown = replicas.unwrap_or(&Value::Null);
+    (!is_good).then(|| Cause::invalid(format!(".{path}"), shown, "should be a non-negative integer"))
 }
 
 /// What became of an object by a patch cannot be read: a real server speaks of the patch, not of the object.

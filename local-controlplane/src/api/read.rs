@@ -62,7 +62,7 @@ pub(crate) async fn list(
     let limit = usize::try_from(query.number("limit")?.unwrap_or(0)).unwrap_or(0);
     let (version, after) = match query.get("continue") {
         Some(token) => {
-            let goes_on = Continuation::parse(token, query)?;
+            let goes_on = Continuation::parse(token, query, resource.namespace.as_deref())?;
             (
                 goes_on.revision.map_or(Version::Newest, Version::Exact),
                 Some(goes_on.after),
@@ -187,7 +187,7 @@ impl Continuation {
         URL_SAFE_NO_PAD.encode(json!({"v": "meta.k8s.io/v1", "rv": revision, "start": start}).to_string())
     }
 
-    fn parse(token: &str, query: &Query) -> Result<Self, Failure> {
+    fn parse(token: &str, query: &Query, within: Option<&str>) -> Result<Self, Failure> {
         if query.get("resourceVersion").is_some_and(|version| version != "0") {
             return Err(Failure::bad_request(
                 "specifying resource version is not allowed when using continue",
@@ -197,7 +197,13 @@ impl Continuation {
         let json: Option<Value> = decoded.and_then(|bytes| serde_json::from_slice(&bytes).ok());
         let parsed = json.and_then(|json| {
             let revision = u64::try_from(json["rv"].as_i64()?).ok();
-            let (namespace, name) = json["start"].as_str()?.split_once('/')?;
+            // Within a namespace, the start is a name after a slash or without one.
+            let start = json["start"].as_str()?.trim_end_matches('\0');
+            let (namespace, name) = match (within, start.split_once('/')) {
+                (Some(within), Some(("", name))) => (within, name),
+                (_, Some(parts)) => parts,
+                (within, None) => (within?, start),
+            };
             Some(Self {
                 revision,
                 after: Key::new(namespace, name),

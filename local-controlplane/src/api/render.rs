@@ -1,7 +1,7 @@
 //! Objects as clients see them: plain, as a table, or as metadata only.
 
 use super::accept::{Format, Shape};
-use crate::kinds::Kind;
+use crate::kinds::{Column, Kind};
 use crate::store::Stored;
 use bytes::{BufMut, Bytes, BytesMut};
 use serde_json::{Value, json};
@@ -84,14 +84,8 @@ impl View {
         metadata: &Value,
         headers: bool,
     ) -> Value {
-        let definitions: Vec<Value> = match headers {
-            true => kind
-                .columns
-                .iter()
-                .map(super::super::kinds::Column::definition)
-                .collect(),
-            false => Vec::new(),
-        };
+        let definitions: Option<Vec<Value>> =
+            headers.then(|| kind.columns.iter().map(Column::definition).collect());
         let row = |object: &Value| {
             let cells: Vec<Value> = kind.columns.iter().map(|column| column.cell(object)).collect();
             let shown = match self.include {

@@ -190,6 +190,9 @@ impl Call<'_> {
         match delete::delete(plane, &self.resource, &options)? {
             Deletion::Gone(last) => {
                 self.settle(last.revision).await?;
+                if kind.rules.shows_deleted {
+                    return encode(StatusCode::OK, view, view.stored(kind, &last, true));
+                }
                 Ok(answer::encoded(
                     StatusCode::OK,
                     view.format,

@@ -435,6 +435,7 @@ fn check(kind: &Kind, object: &Value, old: Option<&Value>, mut causes: Vec<Cause
     let mut broken = Vec::new();
     if kind.custom {
         schema::validate(&kind.schema, object, "", &mut broken);
+        broken.extend(incoming::unscalable(kind, object));
     }
     // What the metadata lacks was said already, by its own rules.
     causes.extend(broken.into_iter().filter(|cause| !cause.is_of("metadata.")));

@@ -108,6 +108,7 @@ static ROWS: [Row; 19] = [
         "ServiceAccount",
         "io.k8s.api.core.v1.ServiceAccount",
     )
+    .rules(service_account)
     .short(&["sa"])
     .columns(service_account_columns),
     Row::new("events.k8s.io", "events", "Event", "io.k8s.api.events.v1.Event")
@@ -328,6 +329,13 @@ fn prepare_namespace(namespace: &mut Value, old: Option<&Value>) {
     }
 }
 
+fn service_account() -> Rules {
+    Rules {
+        shows_deleted: true,
+        ..Rules::default()
+    }
+}
+
 fn pod() -> Rules {
     let selectable = [
         "spec.nodeName",
@@ -337,6 +345,7 @@ fn pod() -> Rules {
         "status.phase",
     ];
     Rules {
+        shows_deleted: true,
         status: true,
         selectable: selectable.map(str::to_owned).to_vec(),
         prepare: deployment::prepare_pod,

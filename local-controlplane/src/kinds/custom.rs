@@ -62,7 +62,9 @@ fn definition_causes(definition: &Value, causes: &mut Vec<Cause>) {
     for (field, value) in [
         ("spec.group", &group),
         ("spec.names.plural", &plural),
+        ("spec.names.singular", &text(&spec["names"]["singular"])),
         ("spec.names.kind", &text(&spec["names"]["kind"])),
+        ("spec.names.listKind", &text(&spec["names"]["listKind"])),
     ] {
         if value.is_empty() {
             causes.push(Cause::required(field, ""));
@@ -82,6 +84,12 @@ fn definition_causes(definition: &Value, causes: &mut Vec<Cause>) {
             name,
             "must be spec.names.plural+\".\"+spec.group",
         ));
+    }
+    for why in metadata::check_label(&plural)
+        .into_iter()
+        .filter(|_| !plural.is_empty())
+    {
+        causes.push(Cause::invalid("spec.names.plural", &spec["names"]["plural"], why));
     }
     if PROTECTED.iter().any(|suffix| group.ends_with(suffix))
         && definition["metadata"]["annotations"][APPROVED].is_null()
@@ -137,6 +145,11 @@ fn validate_versions(definition: &Value, causes: &mut Vec<Cause>) {
         }
         let path = format!("{path}.schema.openAPIV3Schema");
         if schema["type"] != "object" {
+            // One schema for all versions is spoken of as the definition's.
+            let path = match versions(definition).count() {
+                1 => "spec.validation.openAPIV3Schema",
+                _ => &path,
+            };
             causes.push(Cause::invalid(
                 format!("{path}.type"),
                 &schema["type"],

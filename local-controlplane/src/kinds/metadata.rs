@@ -160,16 +160,7 @@ const LABEL_VALUE: &str = "a valid label must be an empty string or consist of a
 fn check_name(rule: NameRule, name: &str) -> Vec<String> {
     match rule {
         NameRule::Subdomain => check_subdomain(name),
-        NameRule::Label => {
-            let mut wrong = Vec::new();
-            if name.len() > MAX_LABEL {
-                wrong.push(format!("must be no more than {MAX_LABEL} bytes"));
-            }
-            if !is_dns_label(name) {
-                wrong.push(LABEL.to_owned());
-            }
-            wrong
-        }
+        NameRule::Label => check_label(name),
         NameRule::PathSegment if matches!(name, "." | "..") => vec![format!("may not be '{name}'")],
         NameRule::PathSegment => ['/', '%']
             .into_iter()
@@ -177,6 +168,18 @@ fn check_name(rule: NameRule, name: &str) -> Vec<String> {
             .map(|letter| format!("may not contain '{letter}'"))
             .collect(),
     }
+}
+
+/// What is wrong with a name that is one part of a domain.
+pub(super) fn check_label(name: &str) -> Vec<String> {
+    let mut wrong = Vec::new();
+    if name.len() > MAX_LABEL {
+        wrong.push(format!("must be no more than {MAX_LABEL} bytes"));
+    }
+    if !is_dns_label(name) {
+        wrong.push(LABEL.to_owned());
+    }
+    wrong
 }
 
 pub(super) fn check_subdomain(name: &str) -> Vec<String> {

@@ -58,6 +58,8 @@ pub(crate) struct Rules {
     pub(crate) review: bool,
     /// A PUT of a missing object creates it.
     pub(crate) create_on_update: bool,
+    /// The answer to a deletion is the object, and not only a word.
+    pub(crate) shows_deleted: bool,
     /// A PUT without resourceVersion overwrites.
     pub(crate) unconditional_update: bool,
     /// `metadata.generation` counts changes outside of metadata and status.
@@ -103,6 +105,7 @@ impl Default for Rules {
         Self {
             review: false,
             create_on_update: false,
+            shows_deleted: false,
             unconditional_update: true,
             generation: false,
             status: false,

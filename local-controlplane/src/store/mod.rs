@@ -105,6 +105,8 @@ impl Store {
             state: &mut state,
             now: world::monotonic(),
         });
+        // Nobody has seen how the first objects came.
+        state.compact();
         let published = watch::Sender::new(Some(state.revision));
         let shared = Shared {
             state: Mutex::new(state),
@@ -226,13 +228,7 @@ impl Store {
 
     /// Forgets all history, as etcd's compaction does.
     pub(crate) fn compact(&self) {
-        let mut state = self.shared.lock();
-        let revision = state.revision;
-        state.floor = revision;
-        state
-            .tables
-            .values_mut()
-            .for_each(|table| table.history.forget(revision));
+        self.shared.lock().compact();
     }
 
     /// The dependents whose owners have gone since the last call.
@@ -278,6 +274,14 @@ impl Shared {
 }
 
 impl State {
+    fn compact(&mut self) {
+        let revision = self.revision;
+        self.floor = revision;
+        self.tables
+            .values_mut()
+            .for_each(|table| table.history.forget(revision));
+    }
+
     /// The newest revision.
     pub(crate) fn revision(&self) -> u64 {
         self.revision
