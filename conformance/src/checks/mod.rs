@@ -33,7 +33,11 @@ pub(crate) const GROUPS: &[&[Check]] = &[
     deployments::CHECKS,
     custom::CHECKS,
     cascades::CHECKS,
-    replies::CHECKS,
-    kubectl::CHECKS,
+    replies::GROUPS[0],
+    replies::GROUPS[1],
+    replies::GROUPS[2],
+    replies::GROUPS[3],
+    kubectl::GROUPS[0],
+    kubectl::GROUPS[1],
     hostile::CHECKS,
 ];
