@@ -142,6 +142,14 @@ impl Processes {
         })
     }
 
+    /// The number of a process.
+    pub(crate) fn number(&self, name: &str) -> anyhow::Result<u32> {
+        let index = self
+            .find(name)
+            .with_context(|| format!("process {name} does not run"))?;
+        Ok(self.running[index].pid.as_raw_pid().unsigned_abs())
+    }
+
     /// The number of each process, for people who have to end them.
     pub(crate) fn numbers(&self) -> Vec<String> {
         self.running

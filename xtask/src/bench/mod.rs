@@ -8,6 +8,10 @@
 
 pub(crate) mod candidate;
 mod figures;
+mod peers;
+mod report;
+mod results;
+mod scale;
 
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -30,6 +34,12 @@ use figures::Figures;
 pub(crate) enum Bench {
     /// A better candidate starts; a leader is asked to end.
     Handover(HandoverArgs),
+    /// This project and what people use today, side by side on the same control plane.
+    Peers(peers::PeersArgs),
+    /// One elector with up to 10,000 leases, on the local control plane.
+    Scale(scale::ScaleArgs),
+    /// Tables and pictures, drawn again from what was measured.
+    Report(report::ReportArgs),
 }
 
 const HANDOVER_HELP: &str = "\
@@ -53,7 +63,8 @@ pub(crate) struct HandoverArgs {
 }
 
 const PROGRAMS: [&str; 3] = [plane::PROGRAM, "election-controller", "xtask"];
-const LEASE: &str = "kube-system/bench";
+const NAMESPACE: &str = "kube-system";
+const LEASE: &str = "bench";
 const STANDING: &str = "bench-1.30";
 const BETTER: &str = "bench-1.29";
 /// Between rounds. Several handovers of one lease in a second are held up on purpose, so that a loop somewhere else
@@ -77,7 +88,15 @@ struct Round {
 
 /// Measures, and shows what was measured.
 pub(crate) async fn run(bench: Bench) -> anyhow::Result<()> {
-    let Bench::Handover(args) = bench;
+    match bench {
+        Bench::Handover(args) => handover(args).await,
+        Bench::Peers(args) => peers::run(args).await,
+        Bench::Scale(args) => scale::run(args).await,
+        Bench::Report(args) => report::run(&args),
+    }
+}
+
+async fn handover(args: HandoverArgs) -> anyhow::Result<()> {
     let root = workspace::root()?;
     let binaries = Binaries::build(&root, &PROGRAMS, Profile::Bench)?;
     let folder = tempfile::tempdir().context("cannot make a folder")?;
@@ -133,10 +152,10 @@ async fn round(stand: &Stand, processes: &mut Processes, standing: &mut Voice) -
     let started = boottime();
     let mut better = stand.start(processes, BETTER, "1.29")?;
     let better_leads = better.next(What::Leads, processes).await?;
-    let standing_stopped = standing.next(What::Stops, processes).await?;
+    let standing_stopped = standing.next(What::Stopped, processes).await?;
     let asked = boottime();
     processes.terminate(BETTER)?;
-    let better_stopped = better.next(What::Stops, processes).await?;
+    let better_stopped = better.next(What::Stopped, processes).await?;
     let standing_leads = standing.next(What::Leads, processes).await?;
     processes.ended(BETTER).await?;
     Ok(Round {
@@ -171,9 +190,11 @@ impl Stand {
         let args = [
             "bench-candidate".to_owned(),
             format!("--kubeconfig={}", self.kubeconfig.display()),
+            format!("--namespace={NAMESPACE}"),
             format!("--lease={LEASE}"),
             format!("--identity={identity}"),
             format!("--binary-version={version}"),
+            format!("--emulation-version={version}"),
         ];
         let child = processes.start_piped(identity, &self.program, &args)?;
         let output = child.stdout.take().context("a candidate without output")?;
@@ -232,7 +253,8 @@ fn screen_progress(done: u32, all: u32) {
 
 fn show(args: &HandoverArgs, rounds: &[Round]) -> anyhow::Result<()> {
     let figures = |of: fn(&Round) -> Duration| {
-        Figures::of(rounds.iter().map(of).collect()).context("nothing was measured")
+        let millis = |round| of(round).as_secs_f64() * 1000.0;
+        Figures::of(rounds.iter().map(millis).collect()).context("nothing was measured")
     };
     let rows = [
         (
@@ -262,7 +284,7 @@ fn show(args: &HandoverArgs, rounds: &[Round]) -> anyhow::Result<()> {
             "MILLISECONDS", "MIN", "MEDIAN", "P99", "MAX"
         );
         for (_, text, figures) in &rows {
-            let [min, median, p99, max] = figures.milliseconds();
+            let [min, median, p99, max] = figures.row();
             println!("{text:60} {min:>9.2} {median:>9.2} {p99:>9.2} {max:>9.2}");
         }
         println!(

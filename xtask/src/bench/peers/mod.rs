@@ -1,0 +1,281 @@
+//! `cargo xtask bench peers`: this project and what people use today, side by side.
+//!
+//! The same server, the same run, real processes. A round measures every system once, all at the same time and each with a
+//! lease of its own, because most of a trial is waiting; who is through sooner is measured again until the others are.
+//! While something is triggered, nobody else starts or stops a process. Figures are shown and never judged here.
+
+#![expect(clippy::print_stderr, reason = "the progress of the benchmark")]
+
+mod chronicle;
+mod floor;
+mod idle;
+mod measure;
+mod programs;
+mod proxy;
+mod rolling;
+mod stand;
+pub(super) mod system;
+mod trial;
+mod usage;
+
+use std::cell::{Cell, RefCell};
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+
+use anyhow::{Context, bail, ensure};
+use clap::{Args, ValueEnum};
+use futures::future::join_all;
+
+use super::report;
+use super::results::{Failure, Handover, PeersRun, Quantity, Results, Setup};
+use crate::plane;
+use crate::processes::Processes;
+use crate::shell;
+use crate::workspace;
+use measure::{Measure, Sample};
+use programs::{Programs, Skipped};
+use stand::Stand;
+use system::System;
+use trial::Trial;
+
+const HELP: &str = "\
+Examples:
+  cargo xtask bench peers --kubeconfig ~/.kube/config
+  cargo xtask bench peers --systems coordinated,client-go --measures stop
+  cargo xtask bench peers --rounds 3 --out /tmp/results
+
+Without --kubeconfig, on the local control plane. The peers under bench/peers
+are built first; those in Go are left out when there is no Go. Writes
+results.json, tables and pictures to the folder of --out.";
+
+/// What `bench peers` is told.
+#[derive(Clone, Debug, Args)]
+#[command(after_help = HELP)]
+pub(crate) struct PeersArgs {
+    /// Only these systems.
+    #[arg(long, value_enum, value_delimiter = ',', default_values_t = System::ALL)]
+    systems: Vec<System>,
+    /// Only these measures.
+    #[arg(long, value_enum, value_delimiter = ',', default_values_t = Measure::value_variants().iter().copied())]
+    measures: Vec<Measure>,
+    /// How often every system is measured, at least.
+    #[arg(long, default_value_t = 10, value_parser = clap::value_parser!(u32).range(1..))]
+    rounds: u32,
+    /// How often a rolling upgrade is made, at most.
+    #[arg(long, default_value_t = 2, value_parser = clap::value_parser!(u32).range(1..))]
+    rolling_rounds: u32,
+    /// How long the idle processes are watched.
+    #[arg(long, value_name = "SECONDS", default_value_t = 120)]
+    idle_seconds: u64,
+    /// The cluster to measure on. [default: the local control plane]
+    #[arg(long, value_name = "FILE")]
+    kubeconfig: Option<PathBuf>,
+    /// Where results are written.
+    #[arg(long, value_name = "DIR", default_value = report::FOLDER)]
+    out: PathBuf,
+}
+
+/// Measures, and writes what was measured.
+pub(super) async fn run(args: PeersArgs) -> anyhow::Result<()> {
+    let root = workspace::root()?;
+    let out = root.join(&args.out);
+    let mut results = Results::load(&out)?;
+    let (programs, mut skipped) = Programs::build(&root, &args.systems)?;
+    let folder = tempfile::tempdir().context("cannot make a folder")?;
+    let mut processes = Processes::new(folder.path().join("logs"))?;
+    let measured = async {
+        let kubeconfig = match &args.kubeconfig {
+            Some(file) => file.clone(),
+            None => {
+                plane::start(&mut processes, programs.own(), folder.path())
+                    .await?
+                    .0
+            }
+        };
+        let stand = Stand::new(programs, kubeconfig, folder.path()).await?;
+        skipped.extend(unserved(&stand, &args.systems).await?);
+        measure(&args, &stand, skipped, &mut processes).await
+    };
+    let result = tokio::select! {
+        result = measured => result,
+        _ = tokio::signal::ctrl_c() => Err(anyhow::anyhow!("interrupted: what was started has been stopped")),
+    };
+    processes.end_down_to(0).await;
+    results.peers = Some(result?);
+    results.save(&out)?;
+    report::write(&results, &root, &out)
+}
+
+/// Systems that this server has not what they need.
+async fn unserved(stand: &Stand, systems: &[System]) -> anyhow::Result<Skipped> {
+    if !systems.contains(&System::UpstreamCoordinated) {
+        return Ok(Skipped::new());
+    }
+    let served = match stand
+        .client
+        .list_api_group_resources("coordination.k8s.io/v1beta1")
+        .await
+    {
+        Ok(list) => list
+            .resources
+            .iter()
+            .any(|resource| resource.name == "leasecandidates"),
+        Err(kube::Error::Api(status)) if status.code == 404 => false,
+        Err(error) => return Err(error).context("which resources does the server have?"),
+    };
+    let why = "the server has no LeaseCandidate: it needs --feature-gates=CoordinatedLeaderElection=true and \
+               --runtime-config=coordination.k8s.io/v1beta1=true";
+    Ok(if served {
+        Skipped::new()
+    } else {
+        vec![(System::UpstreamCoordinated, why.to_owned())]
+    })
+}
+
+async fn measure(
+    args: &PeersArgs,
+    stand: &Stand,
+    skipped: Skipped,
+    processes: &mut Processes,
+) -> anyhow::Result<PeersRun> {
+    for (system, why) in &skipped {
+        eprintln!("{} is left out: {why}", system.name());
+    }
+    let systems: Vec<System> = args
+        .systems
+        .iter()
+        .copied()
+        .filter(|system| skipped.iter().all(|(left_out, _)| left_out != system))
+        .collect();
+    let version = stand.client.apiserver_version().await?.git_version;
+    let server = match &args.kubeconfig {
+        Some(_) => format!("kube-apiserver {version}"),
+        None => "the local control plane".to_owned(),
+    };
+    let mut run = PeersRun {
+        setup: Setup::now(server)?,
+        rounds: args.rounds,
+        skipped,
+        series: Vec::new(),
+        failures: Vec::new(),
+        handovers: Vec::new(),
+        idle: Vec::new(),
+        idle_seconds: 0.0,
+    };
+    if args.measures.contains(&Measure::Floor) {
+        eprintln!("floor");
+        floor::measure(stand, &mut run).await?;
+    }
+    if args.measures.contains(&Measure::Idle) {
+        eprintln!("idle: {} s", args.idle_seconds);
+        idle::measure(stand, &systems, args.idle_seconds, &mut run).await?;
+    }
+    let others = processes.count();
+    stand.start_elector(processes, &stand.kubeconfig)?;
+    let run = RefCell::new(run);
+    for measure in &args.measures {
+        let systems: Vec<System> = systems
+            .iter()
+            .copied()
+            .filter(|system| measure.applies_to(*system))
+            .collect();
+        match measure {
+            Measure::Floor | Measure::Idle => {}
+            _ => in_rounds(args, stand, *measure, &systems, &run).await,
+        }
+        if let Some((name, status)) = processes.lost() {
+            bail!("{name} has ended ({status})\n{}", processes.tail(&name));
+        }
+    }
+    processes.end_down_to(others).await;
+    Ok(run.into_inner())
+}
+
+/// Makes all rounds of a measure.
+async fn in_rounds(
+    args: &PeersArgs,
+    stand: &Stand,
+    measure: Measure,
+    systems: &[System],
+    run: &RefCell<PeersRun>,
+) {
+    let rounds = if measure.repeats() {
+        args.rounds.div_ceil(u32::try_from(measure.lanes()).unwrap_or(1))
+    } else {
+        args.rolling_rounds.min(args.rounds)
+    };
+    let handovers = RefCell::new(BTreeMap::<System, Vec<(f64, Handover)>>::new());
+    for round in 0..rounds {
+        let since = shell::now();
+        let (pending, made) = (Cell::new(systems.len() * measure.lanes()), Cell::new(0));
+        // Who is asked first changes from round to round.
+        let lanes = (0..measure.lanes())
+            .flat_map(|_| (0..systems.len()).map(|index| systems[(index + round as usize) % systems.len()]));
+        let trials = lanes.map(|system| {
+            let (pending, made, handovers) = (&pending, &made, &handovers);
+            async move {
+                let mut first = true;
+                while first || (measure.repeats() && pending.get() > 0) {
+                    match trial(stand, measure, system).await {
+                        Ok(sample) => {
+                            for (quantity, value) in &sample.values {
+                                run.borrow_mut().add(*quantity, Some(system), *value);
+                            }
+                            keep(&mut handovers.borrow_mut(), system, sample);
+                        }
+                        Err(error) => {
+                            eprintln!("\r{} of {} failed: {error:#}", measure.name(), system.name());
+                            run.borrow_mut().failures.push(Failure {
+                                measure: measure.name(),
+                                system,
+                                why: format!("{error:#}").lines().next().unwrap_or_default().to_owned(),
+                            });
+                        }
+                    }
+                    made.set(made.get() + 1);
+                    pending.set(pending.get() - usize::from(first));
+                    first = false;
+                }
+            }
+        });
+        join_all(trials).await;
+        eprintln!(
+            "{}: round {} of {rounds}, {} trials in {:.0} s",
+            measure.name(),
+            round + 1,
+            made.get(),
+            since.elapsed().as_secs_f64()
+        );
+    }
+    run.borrow_mut().handovers.extend(medians(handovers.into_inner()));
+}
+
+async fn trial(stand: &Stand, measure: Measure, system: System) -> anyhow::Result<Sample> {
+    let mut trial = Trial::new(stand, system)?;
+    let sample = measure.sample(&mut trial).await;
+    let ended = trial.end().await;
+    let sample = sample?;
+    ended.context("what the trial left cannot be removed")?;
+    ensure!(!sample.values.is_empty(), "nothing was measured");
+    Ok(sample)
+}
+
+fn keep(handovers: &mut BTreeMap<System, Vec<(f64, Handover)>>, system: System, sample: Sample) {
+    let gap = sample
+        .values
+        .iter()
+        .find(|(quantity, _)| *quantity == Quantity::StopGap);
+    if let (Some(handover), Some((_, gap))) = (sample.handover, gap) {
+        handovers.entry(system).or_default().push((*gap, handover));
+    }
+}
+
+/// Of each system the handover with the median gap.
+fn medians(handovers: BTreeMap<System, Vec<(f64, Handover)>>) -> Vec<Handover> {
+    let median = |mut all: Vec<(f64, Handover)>| {
+        all.sort_by(|(left, _), (right, _)| left.total_cmp(right));
+        let middle = all.len().div_ceil(2) - 1;
+        all.swap_remove(middle).1
+    };
+    handovers.into_values().map(median).collect()
+}
