@@ -3,9 +3,9 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
-use ::conformance::{Check, Need, Outcome, Report, Target, Verdict};
 use anyhow::{bail, ensure};
 use clap::Args;
+use ::conformance::{Check, Need, Outcome, Report, Target, Verdict};
 
 use crate::plane;
 
@@ -47,9 +47,7 @@ pub(crate) async fn run(args: ConformanceArgs) -> anyhow::Result<()> {
         }
         return Ok(());
     }
-    let Some(kubeconfig) = args.kubeconfig.clone() else {
-        bail!("a kubeconfig")
-    };
+    let Some(kubeconfig) = args.kubeconfig.clone() else { bail!("a kubeconfig") };
     let target = Target {
         client: plane::client_of(&kubeconfig).await?,
         kubeconfig: Some(kubeconfig),
@@ -68,11 +66,7 @@ fn selected(names: &[String]) -> anyhow::Result<Vec<Check>> {
                 .any(|name| check.title().contains(&name.replace('_', " ")))
     };
     let checks: Vec<Check> = all.into_iter().filter(wanted).collect();
-    ensure!(
-        !checks.is_empty(),
-        "no check is called {}: --list shows all",
-        names.join(", ")
-    );
+    ensure!(!checks.is_empty(), "no check is called {}: --list shows all", names.join(", "));
     Ok(checks)
 }
 
@@ -85,10 +79,7 @@ fn tell(outcome: &Outcome, verbose: bool) {
             println!("  ✗ {title}\n{}", indented(why));
             if verbose {
                 for exchange in &outcome.exchanges {
-                    println!(
-                        "      {} {} → {} {}",
-                        exchange.request, exchange.sent, exchange.code, exchange.got
-                    );
+                    println!("      {} {} → {} {}", exchange.request, exchange.sent, exchange.code, exchange.got);
                 }
             }
         }
@@ -96,10 +87,7 @@ fn tell(outcome: &Outcome, verbose: bool) {
 }
 
 fn indented(text: &str) -> String {
-    text.lines()
-        .map(|line| format!("      {line}"))
-        .collect::<Vec<_>>()
-        .join("\n")
+    text.lines().map(|line| format!("      {line}")).collect::<Vec<_>>().join("\n")
 }
 
 fn conclude(report: &Report) -> anyhow::Result<()> {

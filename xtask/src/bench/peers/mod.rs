@@ -16,7 +16,7 @@ mod rolling;
 mod stand;
 pub(super) mod system;
 mod trial;
-mod usage;
+pub(super) mod usage;
 
 use std::cell::{Cell, RefCell};
 use std::collections::BTreeMap;
