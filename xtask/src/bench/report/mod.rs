@@ -5,6 +5,10 @@
 
 #![expect(clippy::print_stderr, reason = "says what was written")]
 
+mod canvas;
+mod distribution;
+mod growth;
+mod handover;
 mod tables;
 
 use std::path::{Path, PathBuf};
@@ -18,6 +22,9 @@ use crate::workspace;
 /// Where results are, below the root.
 pub(super) const FOLDER: &str = "docs/benchmarks";
 const README: &str = "README.md";
+const DISTRIBUTION: &str = "distribution.svg";
+const HANDOVER: &str = "handover.svg";
+const GROWTH: &str = "growth.svg";
 const BEGIN: &str = "<!-- bench: written by `cargo xtask bench report` -->";
 const END: &str = "<!-- bench: end -->";
 
@@ -48,10 +55,23 @@ pub(super) fn run(args: &ReportArgs) -> anyhow::Result<()> {
 
 /// Writes tables and pictures.
 pub(super) fn write(results: &Results, root: &Path, out: &Path) -> anyhow::Result<()> {
-    put(&out.join(README), &tables::page(results))?;
+    let peers = results.peers.as_ref();
+    let pictures = [
+        (DISTRIBUTION, peers.and_then(distribution::draw)),
+        (HANDOVER, peers.and_then(|run| handover::draw(&run.handovers))),
+        (GROWTH, results.scale.as_ref().and_then(growth::draw)),
+    ];
+    let mut drawn = Vec::new();
+    for (name, picture) in pictures {
+        if let Some(picture) = picture {
+            put(&out.join(name), &picture)?;
+            drawn.push(name);
+        }
+    }
+    put(&out.join(README), &tables::page(results, &drawn))?;
     // Only the results of the repository belong into its README.
     if out == root.join(FOLDER)
-        && let Some(peers) = &results.peers
+        && let Some(peers) = peers
     {
         let file = root.join(README);
         let text =

@@ -2,18 +2,32 @@
 
 use std::fmt::Write;
 
+use super::canvas::time;
+use super::{DISTRIBUTION, GROWTH, HANDOVER};
 use crate::bench::peers::system::System;
 use crate::bench::results::{PeersRun, Quantity, Results, ScaleRun, Series, Setup};
 
 /// The whole page.
-pub(super) fn page(results: &Results) -> String {
+pub(super) fn page(results: &Results, pictures: &[&str]) -> String {
+    let picture = |name: &str, alt: &str| {
+        if pictures.contains(&name) {
+            format!("\n![{alt}]({name})\n")
+        } else {
+            String::new()
+        }
+    };
     let mut page = "# Benchmarks\n\nWritten by `cargo xtask bench`; every single value is in [results.json](results.json). \
                     p99 is the nearest rank: of fewer than 100 trials it is the maximum.\n"
         .to_owned();
     if let Some(peers) = &results.peers {
+        page += &format!("\n## Side by side\n\n{}", setup(&peers.setup));
+        page += &picture(DISTRIBUTION, "How long an election takes, by system");
+        page += &picture(HANDOVER, "One graceful handover of each system");
         page += &side_by_side(peers);
     }
     if let Some(scale) = &results.scale {
+        page += &format!("\n## Scale of the elector\n\n{}", setup(&scale.setup));
+        page += &picture(GROWTH, "How the elector grows with the number of leases");
         page += &scale_table(scale);
     }
     page
@@ -27,8 +41,7 @@ fn setup(setup: &Setup) -> String {
 }
 
 fn side_by_side(run: &PeersRun) -> String {
-    let mut text = format!("\n## Side by side\n\n{}\n", setup(&run.setup));
-    text += "| system | what runs |\n|---|---|\n";
+    let mut text = "\n| system | what runs |\n|---|---|\n".to_owned();
     for system in systems(run) {
         let _ = writeln!(text, "| {} | {} |", system.label(), system.about());
     }
@@ -36,7 +49,7 @@ fn side_by_side(run: &PeersRun) -> String {
         let _ = writeln!(text, "| {} | not measured: {why} |", system.label());
     }
     text += "\nEach system has one leader and two standbys; all are measured on one server in the same rounds, and while one \
-             is triggered no process of another is started or stopped. Times are in milliseconds.\n";
+             is triggered no process of another is started or stopped.\n";
     for quantity in Quantity::ALL {
         text += &table(run, quantity);
     }
@@ -62,12 +75,18 @@ fn table(run: &PeersRun, quantity: Quantity) -> String {
     if rows.is_empty() {
         return String::new();
     }
-    let mut text = format!("\n### {}\n\n", quantity.title());
-    text += "| | n | min | median | p99 | max |\n|---|---:|---:|---:|---:|---:|\n";
+    let unit = if quantity.is_count() { "count" } else { "ms" };
+    let mut text = format!("\n### {} ({unit})\n\n", quantity.title());
+    text += "| | n | mean | min | median | p99 | max |\n|---|---:|---:|---:|---:|---:|---:|\n";
     for series in rows {
         let Some(figures) = series.figures() else { continue };
         let label = series.system.map_or("the server itself", System::label);
-        let _ = write!(text, "| {label} | {} |", figures.count());
+        let _ = write!(
+            text,
+            "| {label} | {} | {} |",
+            figures.count(),
+            figure(figures.mean())
+        );
         for value in figures.row() {
             let _ = write!(text, " {} |", figure(value));
         }
@@ -119,10 +138,10 @@ fn failures(run: &PeersRun) -> String {
 }
 
 fn scale_table(run: &ScaleRun) -> String {
-    let mut text = format!("\n## Scale of the elector\n\n{}\n", setup(&run.setup));
-    text += "Three candidates for each lease; every leader renews every 4 s.\n\n\
+    let mut text = "\nThree candidates for each lease; every leader renews every 4 s.\n\n\
              | leases | candidates | memory MiB | CPU % of a core | writes/s seen | cold: all have a leader | released at once: p50 / p99 | dead at once, beyond expiry: p50 / p99 |\n\
-             |---:|---:|---:|---:|---:|---:|---:|---:|\n";
+             |---:|---:|---:|---:|---:|---:|---:|---:|\n"
+        .to_owned();
     for size in &run.sizes {
         let _ = writeln!(
             text,
@@ -192,16 +211,5 @@ fn figure(value: f64) -> String {
         size if size >= 100.0 || value.fract() == 0.0 => format!("{value:.0}"),
         size if size >= 10.0 => format!("{value:.1}"),
         _ => format!("{value:.2}"),
-    }
-}
-
-/// Milliseconds as people say them.
-fn time(millis: f64) -> String {
-    if millis.abs() >= 1000.0 {
-        format!("{:.1} s", millis / 1000.0)
-    } else if millis == 0.0 || millis.abs() >= 10.0 {
-        format!("{millis:.0} ms")
-    } else {
-        format!("{millis:.1} ms")
     }
 }
