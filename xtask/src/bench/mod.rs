@@ -28,6 +28,8 @@ use crate::shell;
 use crate::workspace::{self, Binaries, Profile};
 use candidate::{Said, What, boottime};
 use figures::Figures;
+use peers::PeersArgs;
+use scale::ScaleArgs;
 
 /// What can be measured.
 #[derive(Clone, Debug, Subcommand)]
@@ -35,11 +37,35 @@ pub(crate) enum Bench {
     /// A better candidate starts; a leader is asked to end.
     Handover(HandoverArgs),
     /// This project and what people use today, side by side on the same control plane.
-    Peers(peers::PeersArgs),
+    Peers(PeersArgs),
     /// One elector with up to 10,000 leases, on the local control plane.
-    Scale(scale::ScaleArgs),
+    Scale(ScaleArgs),
+    /// Both of these, with their defaults: what docs/benchmarks shows.
+    All(AllArgs),
     /// Tables and pictures, drawn again from what was measured.
     Report(report::ReportArgs),
+}
+
+const ALL_HELP: &str = "\
+Examples:
+  cargo xtask bench all --kubeconfig ~/.kube/config
+  cargo xtask bench all --rounds 3 --out /tmp/results
+
+Takes about 40 minutes; the machine should have nothing else to do.";
+
+/// What `bench all` is told.
+#[derive(Clone, Debug, Args)]
+#[command(after_help = ALL_HELP)]
+pub(crate) struct AllArgs {
+    /// How often every system is measured, at least.
+    #[arg(long, default_value_t = peers::ROUNDS, value_parser = clap::value_parser!(u32).range(1..))]
+    rounds: u32,
+    /// The cluster to measure on; the scale is always measured on the local control plane. [default: that one too]
+    #[arg(long, value_name = "FILE")]
+    kubeconfig: Option<PathBuf>,
+    /// Where results are written.
+    #[arg(long, value_name = "DIR", default_value = report::FOLDER)]
+    out: PathBuf,
 }
 
 const HANDOVER_HELP: &str = "\
@@ -92,6 +118,10 @@ pub(crate) async fn run(bench: Bench) -> anyhow::Result<()> {
         Bench::Handover(args) => handover(args).await,
         Bench::Peers(args) => peers::run(args).await,
         Bench::Scale(args) => scale::run(args).await,
+        Bench::All(args) => {
+            scale::run(ScaleArgs::whole(&args.out)).await?;
+            peers::run(PeersArgs::whole(args.rounds, args.kubeconfig, &args.out)).await
+        }
         Bench::Report(args) => report::run(&args),
     }
 }

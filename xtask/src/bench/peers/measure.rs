@@ -49,17 +49,21 @@ impl Measure {
     }
 
     /// How many trials of a system run at a time: where most of a trial is waiting for a lease to expire, several wait
-    /// together.
-    pub(super) const fn lanes(self) -> usize {
-        match self {
-            Self::Crash => 3,
+    /// together. Upstream's elector works on one lease at a time, so two would wait for each other.
+    pub(super) const fn lanes(self, system: System) -> usize {
+        match (self, system) {
+            (Self::Crash, System::UpstreamCoordinated) => 1,
+            (Self::Crash, _) => 3,
             _ => 1,
         }
     }
 
-    /// Whether a system whose trial was short is tried again until the others are through with the round.
-    pub(super) const fn repeats(self) -> bool {
-        !matches!(self, Self::Rolling)
+    /// How often a system is tried in a round at most: whose trial was short is tried again until the others are through.
+    pub(super) const fn most(self) -> usize {
+        match self {
+            Self::Rolling => 1,
+            _ => 8,
+        }
     }
 
     /// Makes one trial.

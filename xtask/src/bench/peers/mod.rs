@@ -20,7 +20,7 @@ pub(super) mod usage;
 
 use std::cell::{Cell, RefCell};
 use std::collections::BTreeMap;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use anyhow::{Context, bail, ensure};
 use clap::{Args, ValueEnum};
@@ -37,6 +37,12 @@ use programs::{Programs, Skipped};
 use stand::Stand;
 use system::System;
 use trial::Trial;
+
+/// With these, all measures of all systems take about half an hour.
+pub(super) const ROUNDS: u32 = 10;
+const ROLLING_ROUNDS: u32 = 2;
+/// Two renewals of an identity lease.
+const IDLE_SECONDS: u64 = 120;
 
 const HELP: &str = "\
 Examples:
@@ -59,13 +65,13 @@ pub(crate) struct PeersArgs {
     #[arg(long, value_enum, value_delimiter = ',', default_values_t = Measure::value_variants().iter().copied())]
     measures: Vec<Measure>,
     /// How often every system is measured, at least.
-    #[arg(long, default_value_t = 10, value_parser = clap::value_parser!(u32).range(1..))]
+    #[arg(long, default_value_t = ROUNDS, value_parser = clap::value_parser!(u32).range(1..))]
     rounds: u32,
     /// How often a rolling upgrade is made, at most.
-    #[arg(long, default_value_t = 2, value_parser = clap::value_parser!(u32).range(1..))]
+    #[arg(long, default_value_t = ROLLING_ROUNDS, value_parser = clap::value_parser!(u32).range(1..))]
     rolling_rounds: u32,
     /// How long the idle processes are watched.
-    #[arg(long, value_name = "SECONDS", default_value_t = 120)]
+    #[arg(long, value_name = "SECONDS", default_value_t = IDLE_SECONDS)]
     idle_seconds: u64,
     /// The cluster to measure on. [default: the local control plane]
     #[arg(long, value_name = "FILE")]
@@ -73,6 +79,21 @@ pub(crate) struct PeersArgs {
     /// Where results are written.
     #[arg(long, value_name = "DIR", default_value = report::FOLDER)]
     out: PathBuf,
+}
+
+impl PeersArgs {
+    /// All systems and all measures.
+    pub(super) fn whole(rounds: u32, kubeconfig: Option<PathBuf>, out: &Path) -> Self {
+        Self {
+            systems: System::ALL.to_vec(),
+            measures: Measure::value_variants().to_vec(),
+            rounds,
+            rolling_rounds: ROLLING_ROUNDS,
+            idle_seconds: IDLE_SECONDS,
+            kubeconfig,
+            out: out.to_owned(),
+        }
+    }
 }
 
 /// Measures, and writes what was measured.
@@ -199,23 +220,27 @@ async fn in_rounds(
     systems: &[System],
     run: &RefCell<PeersRun>,
 ) {
-    let rounds = if measure.repeats() {
-        args.rounds.div_ceil(u32::try_from(measure.lanes()).unwrap_or(1))
-    } else {
-        args.rolling_rounds.min(args.rounds)
+    let rounds = match measure {
+        Measure::Rolling => args.rolling_rounds,
+        Measure::Crash => args.rounds.div_ceil(2),
+        _ => args.rounds,
     };
     let handovers = RefCell::new(BTreeMap::<System, Vec<(f64, Handover)>>::new());
     for round in 0..rounds {
         let since = shell::now();
-        let (pending, made) = (Cell::new(systems.len() * measure.lanes()), Cell::new(0));
         // Who is asked first changes from round to round.
-        let lanes = (0..measure.lanes())
-            .flat_map(|_| (0..systems.len()).map(|index| systems[(index + round as usize) % systems.len()]));
-        let trials = lanes.map(|system| {
+        let turned = (0..systems.len()).map(|index| systems[(index + round as usize) % systems.len()]);
+        let lanes: Vec<System> = turned
+            .flat_map(|system| vec![system; measure.lanes(system)])
+            .collect();
+        let (pending, made) = (Cell::new(lanes.len()), Cell::new(0));
+        let trials = lanes.into_iter().map(|system| {
             let (pending, made, handovers) = (&pending, &made, &handovers);
             async move {
-                let mut first = true;
-                while first || (measure.repeats() && pending.get() > 0) {
+                for number in 0..measure.most() {
+                    if number > 0 && pending.get() == 0 {
+                        break;
+                    }
                     match trial(stand, measure, system).await {
                         Ok(sample) => {
                             for (quantity, value) in &sample.values {
@@ -233,8 +258,7 @@ async fn in_rounds(
                         }
                     }
                     made.set(made.get() + 1);
-                    pending.set(pending.get() - usize::from(first));
-                    first = false;
+                    pending.set(pending.get() - usize::from(number == 0));
                 }
             }
         });

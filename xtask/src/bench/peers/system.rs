@@ -89,4 +89,13 @@ impl System {
             Self::Kubert => 29,
         })
     }
+
+    /// How long after a trial its elector may still be occupied with it: upstream's waits up to 5 s for the answer of a
+    /// candidate that is gone, and meanwhile for no other.
+    pub(crate) const fn rest(self) -> Duration {
+        match self {
+            Self::UpstreamCoordinated => Duration::from_secs(6),
+            _ => Duration::ZERO,
+        }
+    }
 }

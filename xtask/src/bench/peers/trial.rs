@@ -18,8 +18,8 @@ use crate::processes::Processes;
 use crate::shell;
 use crate::timeline::Sighting;
 
-/// What takes longer than this has failed: more than the slowest system needs after a crash.
-const PATIENCE: Duration = Duration::from_secs(90);
+/// What takes longer than this has failed: twice the longest lease, which is kubert's.
+const PATIENCE: Duration = Duration::from_secs(60);
 /// How long what was just decided may settle before the next thing is done.
 const SETTLED: Duration = Duration::from_secs(2);
 
@@ -170,22 +170,25 @@ impl<'a> Trial<'a> {
 
     /// Ends all processes and removes what they left.
     pub(super) async fn end(mut self) -> anyhow::Result<()> {
-        self.processes.end_down_to(0).await;
         let client = &self.stand.client;
         let params = DeleteParams::default();
         if self.system == System::UpstreamCoordinated {
+            // While all live, so that its elector waits for none of them.
             let candidates: Api<LeaseCandidate> = Api::namespaced(client.clone(), NAMESPACE);
             for replica in &self.started {
                 gone(candidates.delete(&self.identity(replica), &params).await)?;
             }
         }
+        self.processes.end_down_to(0).await;
         let leases: Api<Lease> = Api::namespaced(client.clone(), NAMESPACE);
         if self.system == System::Coordinated {
             for replica in &self.started {
                 gone(leases.delete(&self.identity(replica), &params).await)?;
             }
         }
-        gone(leases.delete(&self.lease, &params).await)
+        gone(leases.delete(&self.lease, &params).await)?;
+        shell::sleep(self.system.rest()).await;
+        Ok(())
     }
 }
 

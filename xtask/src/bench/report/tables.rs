@@ -197,6 +197,20 @@ pub(super) fn short(run: &PeersRun) -> String {
         }
         text += "\n";
     }
+    for system in systems(run) {
+        let failed = run
+            .failures
+            .iter()
+            .filter(|failure| failure.system == system)
+            .count();
+        if failed > 0 {
+            let _ = writeln!(
+                text,
+                "\n{}: {failed} further trials had no next leader within a minute.",
+                system.label()
+            );
+        }
+    }
     let _ = writeln!(
         text,
         "\n{}, {}, all in one run: [docs/benchmarks](docs/benchmarks/README.md).",

@@ -25,6 +25,10 @@ use crate::workspace::{self, Binaries, Profile};
 use book::CANDIDATES;
 use crowd::Crowd;
 
+const SIZES: [usize; 3] = [100, 1_000, 10_000];
+const FAILOVERS: usize = 1_000;
+const IDLE_SECONDS: u64 = 30;
+
 const HELP: &str = "\
 Examples:
   cargo xtask bench scale
@@ -37,13 +41,13 @@ Writes results.json, tables and pictures to the folder of --out.";
 #[command(after_help = HELP)]
 pub(crate) struct ScaleArgs {
     /// Numbers of leases; each has three candidates.
-    #[arg(long, value_delimiter = ',', default_values_t = [100, 1_000, 10_000])]
+    #[arg(long, value_delimiter = ',', default_values_t = SIZES)]
     sizes: Vec<usize>,
     /// How many leaders leave, and die, at once.
-    #[arg(long, default_value_t = 1_000)]
+    #[arg(long, default_value_t = FAILOVERS)]
     failovers: usize,
     /// How long the elector is watched while nobody fails.
-    #[arg(long, value_name = "SECONDS", default_value_t = 30)]
+    #[arg(long, value_name = "SECONDS", default_value_t = IDLE_SECONDS)]
     idle_seconds: u64,
     /// Where results are written.
     #[arg(long, value_name = "DIR", default_value = report::FOLDER)]
@@ -54,6 +58,18 @@ const NAMESPACE: &str = "default";
 const ELECTOR: &str = "election-controller";
 /// After all have a leader, and before the elector is watched.
 const SETTLED: Duration = Duration::from_secs(5);
+
+impl ScaleArgs {
+    /// All sizes.
+    pub(super) fn whole(out: &Path) -> Self {
+        Self {
+            sizes: SIZES.to_vec(),
+            failovers: FAILOVERS,
+            idle_seconds: IDLE_SECONDS,
+            out: out.to_owned(),
+        }
+    }
+}
 
 /// Measures, and writes what was measured.
 pub(super) async fn run(args: ScaleArgs) -> anyhow::Result<()> {
