@@ -5,6 +5,7 @@
 
 use anyhow::{Context, ensure};
 use clap::ValueEnum;
+use election_core::{LeaderLease, LeaseState};
 
 use super::rolling;
 use super::system::System;
@@ -97,7 +98,7 @@ async fn stop(trial: &mut Trial<'_>) -> anyhow::Result<Sample> {
     let seen = trial.seen();
     let between = seen.iter().filter_map(|sighting| {
         let at = trial.stand.boottime(sighting.at);
-        let text = sighting.leader()?.state().as_str();
+        let text = in_words(sighting.leader()?);
         (at >= asked).then(|| (millis(asked, at), text.to_owned()))
     });
     Ok(Sample {
@@ -112,6 +113,18 @@ async fn stop(trial: &mut Trial<'_>) -> anyhow::Result<Sample> {
             seen: between.collect(),
         }),
     })
+}
+
+/// What a version of a lease shows during a handover.
+fn in_words(lease: &LeaderLease) -> &'static str {
+    match lease.state() {
+        LeaseState::Held if lease.record.end_of_term => "the nominee asks for it",
+        LeaseState::Held if lease.record.preferred_holder.is_some() => "a successor is nominated",
+        LeaseState::Held => "held",
+        LeaseState::Offered => "offered",
+        LeaseState::Released => "given back",
+        LeaseState::Fresh | LeaseState::Blanked => "without a holder",
+    }
 }
 
 async fn better(trial: &mut Trial<'_>) -> anyhow::Result<Sample> {

@@ -14,7 +14,7 @@ const SHOWN: [Quantity; 5] = [
 ];
 const WIDTH: f64 = 900.0;
 const LEFT: f64 = 190.0;
-const RIGHT: f64 = 880.0;
+const RIGHT: f64 = 860.0;
 const ROW: f64 = 26.0;
 /// The scale: powers of ten of a millisecond, from one millisecond to a hundred seconds. What is less stands at the edge.
 const DECADES: f64 = 5.0;

@@ -33,14 +33,14 @@ pub(super) fn draw(run: &ScaleRun) -> Option<String> {
             unit: "MiB",
             value: |size| size.resident_mib,
             left: 70.0,
-            right: 430.0,
+            right: 410.0,
         },
         Curve {
             title: "Its CPU while all leaders renew".to_owned(),
             unit: "%",
             value: |size| size.cpu_percent,
             left: 520.0,
-            right: 880.0,
+            right: 860.0,
         },
     ];
     for curve in &curves {
@@ -77,25 +77,23 @@ impl Curve {
         for pair in places.windows(2) {
             canvas.line(pair[0], pair[1], MARK, 1.5);
         }
-        for size in sizes {
+        for (number, size) in sizes.iter().enumerate() {
             let (x, y) = place(size);
             canvas.point((x, y), MARK);
             let label = format!("{:.1} {}", (self.value)(size), self.unit);
-            let (at, anchor) = if x > self.right - 60.0 {
-                ((x, y - 10.0), Anchor::End)
-            } else {
-                ((x + 8.0, y - 8.0), Anchor::Start)
+            // The curve rises: the first label has room above it, the last to its left, others below it.
+            let (at, anchor) = match number {
+                0 => ((x, y - 12.0), Anchor::Start),
+                _ if x > self.right - 60.0 => ((x - 10.0, y), Anchor::End),
+                _ => ((x + 8.0, y + 14.0), Anchor::Start),
             };
             canvas.text(at, anchor, FAINT, &label);
-            // The smallest ones stand on top of each other at the left edge.
-            if x > self.left + 60.0 || size.leases as f64 <= most / 50.0 {
-                canvas.text(
-                    (x, BOTTOM + 18.0),
-                    Anchor::Middle,
-                    FAINT,
-                    &size.leases.to_string(),
-                );
-            }
+            canvas.text(
+                (x, BOTTOM + 18.0),
+                Anchor::Middle,
+                FAINT,
+                &size.leases.to_string(),
+            );
         }
     }
 }

@@ -111,7 +111,7 @@ fn zoomed(canvas: &mut Canvas, own: &Handover, top: f64) -> f64 {
             (anchor.0, middle + 4.0),
             anchor.1,
             FAINT,
-            &format!("{state} at {}", time(*at)),
+            &format!("{}: {state}", time(*at)),
         );
     }
     bottom
