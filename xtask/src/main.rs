@@ -60,7 +60,7 @@ enum Command {
     /// Run the local control plane: an API server without anything around it.
     #[command(subcommand)]
     ControlPlane(ControlPlane),
-    /// Measure, with real processes on the local control plane.
+    /// Measure, with real processes.
     #[command(subcommand)]
     Bench(bench::Bench),
     #[command(hide = true)]

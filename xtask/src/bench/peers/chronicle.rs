@@ -95,3 +95,48 @@ impl Chronicle {
         self.events.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn said(events: &[(&'static str, What)]) -> Chronicle {
+        let chronicle = Chronicle::new();
+        for (replica, what) in events.iter().copied() {
+            chronicle.push(Event { replica, what, at: 0 });
+        }
+        chronicle
+    }
+
+    #[test]
+    fn who_led_last_leads_until_its_work_has_stopped() {
+        let check = |events: &[(&'static str, What)], leader| assert_eq!(said(events).leader(), leader);
+        check(&[("alpha", What::Started)], None);
+        check(&[("alpha", What::Leads), ("bravo", What::Started)], Some("alpha"));
+        check(&[("alpha", What::Leads), ("alpha", What::Stopped)], None);
+        // What alpha said last was heard later than what bravo said.
+        check(
+            &[
+                ("alpha", What::Leads),
+                ("bravo", What::Leads),
+                ("alpha", What::Stopped),
+            ],
+            Some("bravo"),
+        );
+    }
+
+    #[tokio::test]
+    async fn what_was_said_before_a_mark_is_not_waited_for() {
+        let chronicle = said(&[("alpha", What::Leads)]);
+        let mark = chronicle.mark();
+        let later = chronicle.clone();
+        let (event, ()) = futures::join!(chronicle.first(mark, |event| event.what == What::Leads), async {
+            later.push(Event {
+                replica: "bravo",
+                what: What::Leads,
+                at: 1,
+            });
+        });
+        assert_eq!(event.replica, "bravo");
+    }
+}

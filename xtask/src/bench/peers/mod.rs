@@ -13,30 +13,27 @@ mod measure;
 mod programs;
 mod proxy;
 mod rolling;
+mod rounds;
 mod stand;
 pub(super) mod system;
 mod trial;
 pub(super) mod usage;
 
-use std::cell::{Cell, RefCell};
-use std::collections::BTreeMap;
+use std::cell::RefCell;
 use std::path::{Path, PathBuf};
 
-use anyhow::{Context, bail, ensure};
+use anyhow::{Context, bail};
 use clap::{Args, ValueEnum};
-use futures::future::join_all;
 
 use super::report;
-use super::results::{Failure, Handover, PeersRun, Quantity, Results, Setup};
+use super::results::{PeersRun, Results, Setup};
 use crate::plane;
 use crate::processes::Processes;
-use crate::shell;
 use crate::workspace;
-use measure::{Measure, Sample};
+use measure::Measure;
 use programs::{Programs, Skipped};
 use stand::Stand;
 use system::System;
-use trial::Trial;
 
 /// With these, all measures of all systems take about half an hour.
 pub(super) const ROUNDS: u32 = 10;
@@ -200,106 +197,17 @@ async fn measure(
             .copied()
             .filter(|system| measure.applies_to(*system))
             .collect();
-        match measure {
-            Measure::Floor | Measure::Idle => {}
-            _ => in_rounds(args, stand, *measure, &systems, &run).await,
-        }
+        let rounds = match measure {
+            Measure::Floor | Measure::Idle => 0,
+            Measure::Rolling => args.rolling_rounds,
+            Measure::Crash => args.rounds.div_ceil(2),
+            _ => args.rounds,
+        };
+        rounds::make(stand, *measure, &systems, rounds, &run).await;
         if let Some((name, status)) = processes.lost() {
             bail!("{name} has ended ({status})\n{}", processes.tail(&name));
         }
     }
     processes.end_down_to(others).await;
     Ok(run.into_inner())
-}
-
-/// Makes all rounds of a measure.
-async fn in_rounds(
-    args: &PeersArgs,
-    stand: &Stand,
-    measure: Measure,
-    systems: &[System],
-    run: &RefCell<PeersRun>,
-) {
-    let rounds = match measure {
-        Measure::Rolling => args.rolling_rounds,
-        Measure::Crash => args.rounds.div_ceil(2),
-        _ => args.rounds,
-    };
-    let handovers = RefCell::new(BTreeMap::<System, Vec<(f64, Handover)>>::new());
-    for round in 0..rounds {
-        let since = shell::now();
-        // Who is asked first changes from round to round.
-        let turned = (0..systems.len()).map(|index| systems[(index + round as usize) % systems.len()]);
-        let lanes: Vec<System> = turned
-            .flat_map(|system| vec![system; measure.lanes(system)])
-            .collect();
-        let (pending, made) = (Cell::new(lanes.len()), Cell::new(0));
-        let trials = lanes.into_iter().map(|system| {
-            let (pending, made, handovers) = (&pending, &made, &handovers);
-            async move {
-                for number in 0..measure.most() {
-                    if number > 0 && pending.get() == 0 {
-                        break;
-                    }
-                    match trial(stand, measure, system).await {
-                        Ok(sample) => {
-                            for (quantity, value) in &sample.values {
-                                run.borrow_mut().add(*quantity, Some(system), *value);
-                            }
-                            keep(&mut handovers.borrow_mut(), system, sample);
-                        }
-                        Err(error) => {
-                            eprintln!("\r{} of {} failed: {error:#}", measure.name(), system.name());
-                            run.borrow_mut().failures.push(Failure {
-                                measure: measure.name(),
-                                system,
-                                why: format!("{error:#}").lines().next().unwrap_or_default().to_owned(),
-                            });
-                        }
-                    }
-                    made.set(made.get() + 1);
-                    pending.set(pending.get() - usize::from(number == 0));
-                }
-            }
-        });
-        join_all(trials).await;
-        eprintln!(
-            "{}: round {} of {rounds}, {} trials in {:.0} s",
-            measure.name(),
-            round + 1,
-            made.get(),
-            since.elapsed().as_secs_f64()
-        );
-    }
-    run.borrow_mut().handovers.extend(medians(handovers.into_inner()));
-}
-
-async fn trial(stand: &Stand, measure: Measure, system: System) -> anyhow::Result<Sample> {
-    let mut trial = Trial::new(stand, system)?;
-    let sample = measure.sample(&mut trial).await;
-    let ended = trial.end().await;
-    let sample = sample?;
-    ended.context("what the trial left cannot be removed")?;
-    ensure!(!sample.values.is_empty(), "nothing was measured");
-    Ok(sample)
-}
-
-fn keep(handovers: &mut BTreeMap<System, Vec<(f64, Handover)>>, system: System, sample: Sample) {
-    let gap = sample
-        .values
-        .iter()
-        .find(|(quantity, _)| *quantity == Quantity::StopGap);
-    if let (Some(handover), Some((_, gap))) = (sample.handover, gap) {
-        handovers.entry(system).or_default().push((*gap, handover));
-    }
-}
-
-/// Of each system the handover with the median gap.
-fn medians(handovers: BTreeMap<System, Vec<(f64, Handover)>>) -> Vec<Handover> {
-    let median = |mut all: Vec<(f64, Handover)>| {
-        all.sort_by(|(left, _), (right, _)| left.total_cmp(right));
-        let middle = all.len().div_ceil(2) - 1;
-        all.swap_remove(middle).1
-    };
-    handovers.into_values().map(median).collect()
 }

@@ -192,3 +192,31 @@ impl AsyncWrite for Counted {
         Pin::new(&mut self.stream).poll_shutdown(cx)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use k8s_openapi::api::coordination::v1::Lease;
+    use kube::Api;
+    use kube::api::{ListParams, PostParams};
+    use local_controlplane::{ControlPlane, ServeOptions};
+
+    #[tokio::test]
+    async fn a_request_goes_through_and_is_counted() {
+        let server = ControlPlane::new().serve(ServeOptions::default()).await.unwrap();
+        let folder = tempfile::tempdir().unwrap();
+        let own = folder.path().join("kubeconfig");
+        server.write_kubeconfig(&own).unwrap();
+        let (kubeconfig, counts) = start(&own, folder.path(), "alpha").await.unwrap();
+        let client = crate::plane::client_of(&kubeconfig).await.unwrap();
+        let leases: Api<Lease> = Api::namespaced(client, "default");
+        let mut lease = Lease::default();
+        lease.metadata.name = Some("lease".to_owned());
+        leases.create(&PostParams::default(), &lease).await.unwrap();
+        assert_eq!(leases.list(&ListParams::default()).await.unwrap().items.len(), 1);
+        let (requests, bytes) = counts.now();
+        assert_eq!(requests, 2);
+        assert!(bytes > 1_000, "{bytes}");
+        server.shutdown().await;
+    }
+}

@@ -366,3 +366,115 @@ fn put(purpose: Purpose, name: &str, object: Lease) -> Request {
 fn late(renewed: Mono, now: Mono, timing: &Timing) -> Duration {
     now.since(renewed).saturating_sub(timing.renew_interval())
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use election_core::{LeaseCreate, LeaseWrite};
+
+    fn now(seconds: u64) -> Now {
+        Now {
+            mono: Mono::from_nanos(seconds * 1_000_000_000),
+            wall: Wall::from_micros(1_700_000_000_000_000 + i64::try_from(seconds).unwrap() * 1_000_000),
+        }
+    }
+
+    fn versions() -> Versions {
+        let version: election_core::Version = "1.30".parse().unwrap();
+        Versions {
+            binary: version.clone(),
+            emulation: version,
+        }
+    }
+
+    /// The lease after a write, at the next version.
+    fn after(base: &Lease, write: impl Fn(&LeaderLease) -> LeaseWrite) -> Lease {
+        let mut lease = wire::update(base, &write(&wire::read_leader(base).unwrap()));
+        let version: u64 = base
+            .metadata
+            .resource_version
+            .as_deref()
+            .unwrap()
+            .parse()
+            .unwrap();
+        lease.metadata.resource_version = Some((version + 1).to_string());
+        lease
+    }
+
+    fn fresh() -> Lease {
+        let mut lease = wire::create(&LeaseCreate {
+            key: LeaseKey::new("ns", "lease-0"),
+            duration: LeaseSeconds::LEADER,
+        });
+        lease.metadata.uid = Some("u".to_owned());
+        lease.metadata.resource_version = Some("1".to_owned());
+        lease
+    }
+
+    /// Offers the lease to a candidate, which accepts; returns the lease that it leads by.
+    fn led_by(book: &mut Book, base: &Lease, candidate: &str, at: Now) -> Lease {
+        let offered = after(base, |lease| {
+            lease.offer(&Identity::new(candidate), LeaseSeconds::LEADER)
+        });
+        book.shown(offered, at);
+        assert_eq!(book.urgent.pop_front(), Some(Purpose::Accept(0)));
+        let request = book.request(Purpose::Accept(0), &versions(), at).unwrap();
+        let mut accepted = (**request.object.as_ref().unwrap()).clone();
+        let version: u64 = accepted
+            .metadata
+            .resource_version
+            .as_deref()
+            .unwrap()
+            .parse()
+            .unwrap();
+        accepted.metadata.resource_version = Some((version + 1).to_string());
+        book.answered(&request, Some(accepted.clone()), at.mono, at);
+        accepted
+    }
+
+    #[test]
+    fn an_offer_is_accepted_and_the_leader_renews() {
+        let mut book = Book::new("ns", 1);
+        book.shown(fresh(), now(0));
+        led_by(&mut book, &fresh(), "lease-0-1", now(1));
+        assert_eq!(book.led(), 1);
+        assert_eq!(book.deadline(), Some(now(5).mono));
+        book.pass(now(5));
+        assert_eq!(book.patient.pop_front(), Some(Purpose::Renew(0)));
+        assert!(book.request(Purpose::Renew(0), &versions(), now(5)).is_some());
+    }
+
+    #[test]
+    fn who_is_dead_neither_renews_nor_accepts_and_the_next_one_is_counted_from_the_expiry() {
+        let mut book = Book::new("ns", 1);
+        book.shown(fresh(), now(0));
+        let held = led_by(&mut book, &fresh(), "lease-0-0", now(1));
+        book.kill(1);
+        assert!(book.request(Purpose::Renew(0), &versions(), now(5)).is_none());
+        let dead = after(&held, |lease| {
+            lease.offer(&Identity::new("lease-0-0"), LeaseSeconds::LEADER)
+        });
+        book.shown(dead.clone(), now(16));
+        assert!(book.urgent.is_empty());
+        led_by(&mut book, &dead, "lease-0-2", now(18));
+        // The lease was last renewed at 1 s and good for 15 s.
+        assert_eq!(book.failovers, [2_000.0]);
+    }
+
+    #[test]
+    fn who_leaves_gives_the_lease_back_and_the_next_one_is_counted_from_there() {
+        let mut book = Book::new("ns", 1);
+        book.shown(fresh(), now(0));
+        let held = led_by(&mut book, &fresh(), "lease-0-0", now(1));
+        book.release(1);
+        assert_eq!(book.urgent.pop_front(), Some(Purpose::Leave(0)));
+        let leave = book.request(Purpose::Leave(0), &versions(), now(2)).unwrap();
+        book.answered(&leave, None, now(2).mono, now(2));
+        assert_eq!(book.urgent.pop_front(), Some(Purpose::Release(0)));
+        let request = book.request(Purpose::Release(0), &versions(), now(3)).unwrap();
+        let released = after(&held, |lease| lease.release(1, now(3).wall));
+        book.answered(&request, Some(released.clone()), now(3).mono, now(3));
+        led_by(&mut book, &released, "lease-0-1", now(4));
+        assert_eq!(book.failovers, [1_000.0]);
+    }
+}
