@@ -219,6 +219,14 @@ impl Processes {
         }
     }
 
+    /// The number of a process.
+    pub(crate) fn number(&self, name: &str) -> anyhow::Result<u32> {
+        let index = self
+            .find(name)
+            .with_context(|| format!("process {name} does not run"))?;
+        Ok(self.running[index].pid.as_raw_pid().unsigned_abs())
+    }
+
     /// What a process has printed so far.
     pub(crate) fn log(&self, name: &str) -> String {
         std::fs::read_to_string(self.log_file(name)).unwrap_or_default()

@@ -8,6 +8,10 @@
 
 pub(crate) mod candidate;
 mod figures;
+mod peers;
+mod report;
+mod results;
+mod scale;
 
 use std::path::PathBuf;
 use std::time::Duration;
@@ -24,12 +28,44 @@ use crate::shell;
 use crate::workspace::{self, Binaries, Profile};
 use candidate::{Said, What, boottime};
 use figures::Figures;
+use peers::PeersArgs;
+use scale::ScaleArgs;
 
 /// What can be measured.
 #[derive(Clone, Debug, Subcommand)]
 pub(crate) enum Bench {
     /// A better candidate starts; a leader is asked to end.
     Handover(HandoverArgs),
+    /// This project and what people use today, side by side on the same control plane.
+    Peers(PeersArgs),
+    /// One elector with up to 10,000 leases, on the local control plane.
+    Scale(ScaleArgs),
+    /// Both of these, with their defaults: what docs/benchmarks shows.
+    All(AllArgs),
+    /// Tables and pictures, drawn again from what was measured.
+    Report(report::ReportArgs),
+}
+
+const ALL_HELP: &str = "\
+Examples:
+  cargo xtask bench all --control-plane real
+  cargo xtask bench all --kubeconfig ~/.kube/config
+  cargo xtask bench all --rounds 3 --out /tmp/results
+
+Takes about 40 minutes; the machine should have nothing else to do.";
+
+/// What `bench all` is told.
+#[derive(Clone, Debug, Args)]
+#[command(after_help = ALL_HELP)]
+pub(crate) struct AllArgs {
+    /// How often every system is measured, at least.
+    #[arg(long, default_value_t = peers::ROUNDS, value_parser = clap::value_parser!(u32).range(1..))]
+    rounds: u32,
+    #[command(flatten)]
+    cluster: ClusterArgs,
+    /// Where results are written.
+    #[arg(long, value_name = "DIR", default_value = report::FOLDER)]
+    out: PathBuf,
 }
 
 const HANDOVER_HELP: &str = "\
@@ -84,7 +120,19 @@ struct Round {
 
 /// Measures, and shows what was measured.
 pub(crate) async fn run(bench: Bench) -> anyhow::Result<()> {
-    let Bench::Handover(args) = bench;
+    match bench {
+        Bench::Handover(args) => handover(args).await,
+        Bench::Peers(args) => peers::run(args).await,
+        Bench::Scale(args) => scale::run(args).await,
+        Bench::All(args) => {
+            scale::run(ScaleArgs::whole(&args.out)).await?;
+            peers::run(PeersArgs::whole(args.rounds, args.cluster, &args.out)).await
+        }
+        Bench::Report(args) => report::run(&args),
+    }
+}
+
+async fn handover(args: HandoverArgs) -> anyhow::Result<()> {
     let root = workspace::root()?;
     let packages = [args.cluster.packages(), &PROGRAMS].concat();
     let binaries = Binaries::build(&root, &packages, Profile::Bench)?;
@@ -159,10 +207,10 @@ async fn round(stand: &Stand, processes: &mut Processes, standing: &mut Voice) -
     let started = boottime();
     let mut better = stand.start(processes, BETTER, "1.29")?;
     let better_leads = better.next(What::Leads, processes).await?;
-    let standing_stopped = standing.next(What::Stops, processes).await?;
+    let standing_stopped = standing.next(What::Stopped, processes).await?;
     let asked = boottime();
     processes.terminate(BETTER)?;
-    let better_stopped = better.next(What::Stops, processes).await?;
+    let better_stopped = better.next(What::Stopped, processes).await?;
     let standing_leads = standing.next(What::Leads, processes).await?;
     processes.ended(BETTER).await?;
     Ok(Round {
@@ -198,9 +246,11 @@ impl Stand {
         let args = [
             "bench-candidate".to_owned(),
             format!("--kubeconfig={}", self.kubeconfig.display()),
-            format!("--lease={}/{LEASE}", self.namespace),
+            format!("--namespace={}", self.namespace),
+            format!("--lease={LEASE}"),
             format!("--identity={identity}"),
             format!("--binary-version={version}"),
+            format!("--emulation-version={version}"),
         ];
         let child = processes.start_piped(identity, &self.program, &args)?;
         let output = child.stdout.take().context("a candidate without output")?;
@@ -259,7 +309,8 @@ fn screen_progress(done: u32, all: u32) {
 
 fn show(args: &HandoverArgs, cluster: &Cluster, rounds: &[Round]) -> anyhow::Result<()> {
     let figures = |of: fn(&Round) -> Duration| {
-        Figures::of(rounds.iter().map(of).collect()).context("nothing was measured")
+        let millis = |round| of(round).as_secs_f64() * 1000.0;
+        Figures::of(rounds.iter().map(millis).collect()).context("nothing was measured")
     };
     let rows = [
         (
@@ -289,7 +340,7 @@ fn show(args: &HandoverArgs, cluster: &Cluster, rounds: &[Round]) -> anyhow::Res
             "MILLISECONDS", "MIN", "MEDIAN", "P99", "MAX"
         );
         for (_, text, figures) in &rows {
-            let [min, median, p99, max] = figures.milliseconds();
+            let [min, median, p99, max] = figures.row();
             println!("{text:60} {min:>9.2} {median:>9.2} {p99:>9.2} {max:>9.2}");
         }
         println!("{} rounds; {}", rounds.len(), cluster.title());

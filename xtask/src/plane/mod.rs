@@ -73,6 +73,11 @@ enum Kind {
 }
 
 impl ClusterArgs {
+    /// Whether it is the small control plane of this repository.
+    pub(crate) fn is_local(&self) -> bool {
+        self.kubeconfig.is_none() && self.control_plane == Kind::Local
+    }
+
     /// What has to be built for it.
     pub(crate) fn packages(&self) -> &'static [&'static str] {
         match self.control_plane {
