@@ -48,8 +48,9 @@ Examples:
   cargo xtask bench peers --systems coordinated,client-go --measures stop
   cargo xtask bench peers --rounds 3 --out /tmp/results
 
-The peers under bench/peers are built first; those in Go are left out when there is no Go. Writes
-results.json, tables and pictures to the folder of --out.";
+The peers under bench/peers are built first; those in Go are left out when
+there is no Go. Writes results.json, tables and pictures to the folder of
+--out.";
 
 /// What `bench peers` is told.
 #[derive(Clone, Debug, Args)]

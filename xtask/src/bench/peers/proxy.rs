@@ -208,7 +208,7 @@ mod tests {
         let own = folder.path().join("kubeconfig");
         server.write_kubeconfig(&own).unwrap();
         let (kubeconfig, counts) = start(&own, folder.path(), "alpha").await.unwrap();
-        let client = crate::plane::client_of(&kubeconfig).await.unwrap();
+        let client = crate::plane::Access::to(&kubeconfig).await.unwrap().client;
         let leases: Api<Lease> = Api::namespaced(client, "default");
         let mut lease = Lease::default();
         lease.metadata.name = Some("lease".to_owned());
