@@ -283,12 +283,6 @@ fn drop_empty(metadata: &mut Value) {
         _ => false,
     };
     if let Some(metadata) = metadata.as_object_mut() {
-        if metadata
-            .get("generation")
-            .is_some_and(|generation| *generation == 0)
-        {
-            metadata.remove("generation");
-        }
         for field in FIELDS {
             if metadata.get(field).is_some_and(is_empty) {
                 metadata.remove(field);
