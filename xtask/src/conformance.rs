@@ -8,6 +8,7 @@ use std::time::Duration;
 use ::conformance::{Check, Outcome, Report, Target, Verdict};
 use anyhow::{Context, bail, ensure};
 use clap::Args;
+use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 
 use crate::plane::{Cluster, ClusterArgs, Plane};
 use crate::processes::Processes;
@@ -59,6 +60,7 @@ pub(crate) async fn run(args: ConformanceArgs) -> anyhow::Result<()> {
         }
         return Ok(());
     }
+    allow_many_sockets()?;
     let root = workspace::root()?;
     let binaries = Binaries::build(&root, args.cluster.packages(), Profile::Dev)?;
     let cluster = args.cluster.cluster(&root, &binaries)?;
@@ -71,6 +73,16 @@ pub(crate) async fn run(args: ConformanceArgs) -> anyhow::Result<()> {
     };
     processes.end_down_to(0).await;
     conclude(&report?)
+}
+
+/// A thousand watches are a thousand sockets, here and in a server that is started from here.
+fn allow_many_sockets() -> anyhow::Result<()> {
+    let limit = getrlimit(Resource::Nofile);
+    let most = Rlimit {
+        current: limit.maximum,
+        ..limit
+    };
+    setrlimit(Resource::Nofile, most).context("cannot raise the limit of open files")
 }
 
 async fn check(
