@@ -63,7 +63,7 @@ impl Measure {
     pub(super) const fn most(self) -> usize {
         match self {
             Self::Rolling => 1,
-            _ => 8,
+            _ => 16,
         }
     }
 

@@ -36,7 +36,7 @@ use stand::Stand;
 use system::System;
 
 /// With these, all measures of all systems take about half an hour.
-pub(super) const ROUNDS: u32 = 10;
+pub(super) const ROUNDS: u32 = 9;
 const ROLLING_ROUNDS: u32 = 2;
 /// Two renewals of an identity lease.
 const IDLE_SECONDS: u64 = 120;

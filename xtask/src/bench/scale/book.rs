@@ -205,6 +205,11 @@ impl Book {
         }
         entry.object = Some(object);
         entry.lease = Some(lease);
+        self.consider(index);
+    }
+
+    /// Whoever is offered the lease accepts, unless a request for it is under way: then the answer comes back to this.
+    fn consider(&mut self, index: usize) {
         if let Some((member, LeaseState::Offered)) = self.named(index)
             && self.members[member].alive
             && !self.entries[index].busy
@@ -301,6 +306,7 @@ impl Book {
                     self.shown(object, now);
                 }
                 self.follow_up(request.purpose, index, done, sent, now);
+                self.consider(index);
             }
         }
     }
@@ -442,6 +448,24 @@ mod tests {
         book.pass(now(5));
         assert_eq!(book.patient.pop_front(), Some(Purpose::Renew(0)));
         assert!(book.request(Purpose::Renew(0), &versions(), now(5)).is_some());
+    }
+
+    #[test]
+    fn an_offer_that_is_shown_before_the_answer_to_the_release_is_accepted() {
+        let mut book = Book::new("ns", 1);
+        book.shown(fresh(), now(0));
+        let held = led_by(&mut book, &fresh(), "lease-0-0", now(1));
+        book.release(1);
+        book.urgent.clear();
+        let request = book.request(Purpose::Release(0), &versions(), now(3)).unwrap();
+        let released = after(&held, |lease| lease.release(1, now(3).wall));
+        let offered = after(&released, |lease| {
+            lease.offer(&Identity::new("lease-0-1"), LeaseSeconds::LEADER)
+        });
+        book.shown(offered, now(4));
+        assert!(book.urgent.is_empty());
+        book.answered(&request, Some(released), now(3).mono, now(4));
+        assert_eq!(book.urgent.pop_front(), Some(Purpose::Accept(0)));
     }
 
     #[test]

@@ -1,5 +1,10 @@
 //! A candidate of the crate kube-leader-election, with the lifetime and the period of its examples.
 
+#![expect(
+    clippy::disallowed_methods,
+    reason = "whoever uses this crate looks at the lease from time to time"
+)]
+
 use std::time::Duration;
 
 use clap::Parser;
