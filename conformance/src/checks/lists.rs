@@ -15,7 +15,6 @@ checks! {"lists";
     continuations_that_make_no_sense_are_refused,
     an_exact_version_shows_the_past,
     a_version_that_is_not_there_yet_is_waited_for_three_seconds,
-    what_is_forgotten_is_not_listed,
     selectors_select_and_unreadable_ones_are_refused,
     a_collection_is_deleted_as_far_as_it_is_selected,
 }
@@ -155,21 +154,6 @@ async fn an_exact_version_shows_the_past(server: Cluster) {
     ] {
         server.get(&format!("{LEASES}?{query}")).await.expect(422);
     }
-}
-
-/// Version 1 is before everything that anybody may use here. The token is one for it.
-async fn what_is_forgotten_is_not_listed(server: Cluster) {
-    let exact = server
-        .get(&format!("{LEASES}?resourceVersion=1&resourceVersionMatch=Exact"))
-        .await;
-    assert_eq!(exact.refusal(), (410, "Expired".into()));
-    let token = "eyJ2IjoibWV0YS5rOHMuaW8vdjEiLCJydiI6MSwic3RhcnQiOiJ4XHUwMDAwIn0";
-    let page = server.get(&format!("{LEASES}?limit=1&continue={token}")).await;
-    assert_eq!(page.refusal(), (410, "Expired".into()));
-    let next = text(&page.json()["metadata"]["continue"]);
-    assert!(!next.is_empty(), "the rest may still be asked for");
-    server.lease("y", "alpha").await;
-    assert_eq!(names(&server, &format!("limit=1&continue={next}")).await, ["y"]);
 }
 
 async fn a_version_that_is_not_there_yet_is_waited_for_three_seconds(server: Cluster) {

@@ -230,21 +230,22 @@ async fn a_future_version_is_waited_for_in_silence(server: Cluster) {
     assert!(watch.is_quiet().await);
 }
 
-/// Nothing that anybody may use here was written at version 1.
+/// A server remembers nothing of custom resources from before they were defined.
 async fn a_watch_from_a_forgotten_version_is_told_so_and_ends(server: Cluster) {
-    for path in [LEASES, "/api/v1/namespaces/{ns}/configmaps"] {
-        let mut watch = server
-            .watch(&format!("{path}?watch=true&resourceVersion=1"))
-            .await;
-        let told = watch.event().await;
-        assert_eq!(told["type"], "ERROR");
-        let status = &told["object"];
-        assert_eq!(
-            (&status["code"], &status["reason"]),
-            (&410.into(), &"Expired".into())
-        );
-        assert_eq!(watch.next().await, None);
-    }
+    let before = version(&server.lease("x", "alpha").await);
+    super::custom::with_definition(&server).await;
+    let foos = "/apis/{group}/v1/namespaces/{ns}/foos";
+    let mut watch = server
+        .watch(&format!("{foos}?watch=true&resourceVersion={before}"))
+        .await;
+    let told = watch.event().await;
+    assert_eq!(told["type"], "ERROR");
+    let status = &told["object"];
+    assert_eq!(
+        (&status["code"], &status["reason"]),
+        (&410.into(), &"Expired".into())
+    );
+    assert_eq!(watch.next().await, None);
 }
 
 async fn a_watch_shows_tables_to_who_asks(server: Cluster) {

@@ -28,6 +28,10 @@ pub(crate) fn changed(plane: &Plane, writer: &mut Writer<'_>, kind: &Kind, store
         registry.insert(kinds::kinds_of(&definition));
     });
     if !definition["status"]["conditions"].is_array() {
+        // What was before the definition cannot be watched, not even by the same name.
+        for kind in kinds::kinds_of(&definition) {
+            writer.begin_history(&kind.table);
+        }
         definition["status"] = kinds::accepted_status(&definition);
         writer.put(&kind.table, stored.key.clone(), definition);
     }

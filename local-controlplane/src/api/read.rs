@@ -109,9 +109,10 @@ fn snapshot(
                 Ok((state.revision(), objects))
             }
             Version::Exact(revision) => {
-                let rewound = table.map_or(Some(Objects::new()), |table| {
-                    table.history.rewind(&table.objects, revision)
-                });
+                let rewound = match table {
+                    Some(table) => table.history.rewind(&table.objects, revision),
+                    None => (revision >= state.floor()).then(Objects::new),
+                };
                 let mut objects = rewound.ok_or_else(|| expired(after))?;
                 objects.retain(|key, _| {
                     resource

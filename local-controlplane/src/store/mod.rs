@@ -212,7 +212,7 @@ impl Store {
         let published = (*self.shared.published.borrow()).unwrap_or_default();
         let state = self.shared.lock();
         let Some(table) = state.tables.get(table) else {
-            return Some((Vec::new(), published.max(after)));
+            return (after >= state.floor).then(|| (Vec::new(), published.max(after)));
         };
         let new = table
             .history
@@ -285,6 +285,11 @@ impl State {
     /// The newest revision.
     pub(crate) fn revision(&self) -> u64 {
         self.revision
+    }
+
+    /// Below this revision, nothing is remembered.
+    pub(crate) fn floor(&self) -> u64 {
+        self.floor
     }
 
     pub(crate) fn table(&self, table: &Arc<str>) -> Option<&Table> {
@@ -401,6 +406,12 @@ impl std::ops::Deref for Writer<'_> {
 }
 
 impl Writer<'_> {
+    /// Forgets what a table was before now.
+    pub(crate) fn begin_history(&mut self, table: &Arc<str>) {
+        let revision = self.state.revision;
+        self.state.table_mut(table).history.forget(revision);
+    }
+
     /// Creates or replaces an object, under the next revision.
     pub(crate) fn put(&mut self, table: &Arc<str>, key: Key, object: Value) -> Arc<Stored> {
         let object = Arc::new(Stored::new(key, self.state.revision + 1, object));

@@ -39,3 +39,26 @@ async fn write_and_wait() {
     }
     tasks.join_all().await;
 }
+
+/// The token is one for version 1.
+#[tokio::test(start_paused = true)]
+async fn what_is_forgotten_is_not_listed() {
+    let server = Server::new();
+    let expired = async |query: &str| {
+        let refused = server.get(&format!("{LEASES}?{query}")).await.expect(410).json();
+        assert_eq!(refused["reason"], "Expired");
+        refused
+    };
+    expired("resourceVersion=1&resourceVersionMatch=Exact").await;
+    let token = "eyJ2IjoibWV0YS5rOHMuaW8vdjEiLCJydiI6MSwic3RhcnQiOiJ4XHUwMDAwIn0";
+    let page = expired(&format!("limit=1&continue={token}")).await;
+    let next = page["metadata"]["continue"].as_str().unwrap();
+    server.lease("a", "before").await;
+    server.lease("y", "after").await;
+    let rest = server
+        .get(&format!("{LEASES}?limit=1&continue={next}"))
+        .await
+        .expect(200)
+        .json();
+    assert_eq!(rest["items"][0]["metadata"]["name"], "y");
+}
