@@ -1,4 +1,4 @@
-//! Deployments, their tiny controller, and garbage collection along owners.
+//! The tiny controller of Deployments.
 
 use crate::support::{MERGE, Server};
 use local_controlplane::ControlPlane;
@@ -6,7 +6,6 @@ use serde_json::{Value, json};
 use std::time::Duration;
 
 const DEPLOYMENTS: &str = "/apis/apps/v1/namespaces/default/deployments";
-const CONFIGS: &str = "/api/v1/namespaces/default/configmaps";
 
 pub(crate) fn deployment(name: &str, replicas: u32) -> Value {
     json!({
@@ -67,78 +66,4 @@ async fn the_controller_makes_available_replicas_mean_something() {
         version,
         "it comes to rest"
     );
-}
-
-/// A config map owned by the given others.
-async fn owned(server: &Server, name: &str, owners: &[&Value]) -> Value {
-    let reference = |owner: &&Value| {
-        json!({
-            "apiVersion": "v1", "kind": "ConfigMap", "name": owner["metadata"]["name"],
-            "uid": owner["metadata"]["uid"], "blockOwnerDeletion": true,
-        })
-    };
-    let references: Vec<Value> = owners.iter().map(reference).collect();
-    let body = json!({"metadata": {"name": name, "ownerReferences": references}});
-    server.post(CONFIGS, &body).await.expect(201).json()
-}
-
-#[tokio::test(start_paused = true)]
-async fn in_the_foreground_the_owner_goes_last_and_orphans_stay() {
-    let server = with_controllers();
-    let owner = owned(&server, "owner", &[]).await;
-    let child = owned(&server, "child", &[&owner]).await;
-    let keep = json!({"metadata": {"finalizers": ["example.com/keep"]}});
-    server
-        .patch(&format!("{CONFIGS}/child"), MERGE, &keep)
-        .await
-        .expect(200);
-    let marked = server
-        .delete(
-            &format!("{CONFIGS}/owner"),
-            &json!({"propagationPolicy": "Foreground"}),
-        )
-        .await
-        .expect(200);
-    assert_eq!(
-        marked.json()["metadata"]["finalizers"],
-        json!(["foregroundDeletion"])
-    );
-    settle().await;
-    server.get(&format!("{CONFIGS}/owner")).await.expect(200);
-    server
-        .patch(
-            &format!("{CONFIGS}/child"),
-            MERGE,
-            &json!({"metadata": {"finalizers": null}}),
-        )
-        .await
-        .expect(200);
-    settle().await;
-    server.get(&format!("{CONFIGS}/owner")).await.expect(404);
-    drop(child);
-
-    let owner = owned(&server, "owner", &[]).await;
-    owned(&server, "orphan", &[&owner]).await;
-    server
-        .delete(
-            &format!("{CONFIGS}/owner"),
-            &json!({"propagationPolicy": "Orphan"}),
-        )
-        .await
-        .expect(200);
-    settle().await;
-    server.get(&format!("{CONFIGS}/owner")).await.expect(404);
-    let orphan = server.get(&format!("{CONFIGS}/orphan")).await.expect(200).json();
-    assert!(
-        orphan["metadata"]["ownerReferences"]
-            .as_array()
-            .is_none_or(Vec::is_empty)
-    );
-    server
-        .delete(
-            &format!("{CONFIGS}/orphan"),
-            &json!({"propagationPolicy": "Sometimes"}),
-        )
-        .await
-        .expect(422);
 }
