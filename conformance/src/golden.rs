@@ -2,8 +2,8 @@
 //!
 //! `cargo xtask conformance --record` writes them. Record only what a real server says.
 
-use std::fs;
 use std::path::{Path, PathBuf};
+use std::{fs, io};
 
 use serde_json::Value;
 
@@ -16,6 +16,18 @@ fn path(name: &str) -> PathBuf {
         .join(format!("{name}.txt"))
 }
 
+/// Keeps what a real server said.
+pub(crate) fn record(name: &str, text: &str) {
+    let path = path(name);
+    let written = fs::write(&path, text);
+    written.unwrap_or_else(|error| panic!("{} cannot be written: {error}", path.display()));
+}
+
+/// What a real server was seen to say.
+pub(crate) fn recorded(name: &str) -> io::Result<String> {
+    fs::read_to_string(path(name))
+}
+
 impl Cluster {
     /// Everything that was said until now must be what a real server said.
     #[track_caller]
@@ -26,14 +38,12 @@ impl Cluster {
     /// The text must be what it was on a real server.
     #[track_caller]
     pub(crate) fn expect_golden(&self, name: &str, text: &str) {
-        let path = path(name);
         if self.target.record {
-            let written = fs::write(&path, text);
-            written.unwrap_or_else(|error| panic!("{} cannot be written: {error}", path.display()));
+            record(name, text);
             return;
         }
-        let golden = fs::read_to_string(&path)
-            .unwrap_or_else(|error| panic!("{} cannot be read: {error}", path.display()));
+        let golden =
+            recorded(name).unwrap_or_else(|error| panic!("goldens/{name}.txt cannot be read: {error}"));
         if golden != text {
             panic!("not as in goldens/{name}.txt:\n{}", difference(&golden, text));
         }

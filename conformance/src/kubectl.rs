@@ -1,13 +1,36 @@
 //! `kubectl` on the server: what a person types, and sees.
 
+use std::path::Path;
 use std::process::Stdio;
 
+use serde_json::Value;
 use tempfile::TempDir;
 use tokio::io::{AsyncBufReadExt, BufReader};
 use tokio::process::Command;
 
+use crate::answer::text;
 use crate::cluster::Cluster;
+use crate::golden;
 use crate::normal::printed;
+
+/// Why the screens cannot be compared: what `kubectl` says changes from version to version.
+pub(crate) fn lacks(kubeconfig: &Path, record: bool) -> Option<&'static str> {
+    let asked = std::process::Command::new("kubectl")
+        .env("KUBECONFIG", kubeconfig)
+        .args(["version", "--output=json"])
+        .output();
+    let Ok(asked) = asked else {
+        return Some("kubectl is not installed");
+    };
+    let version: Value = serde_json::from_slice(&asked.stdout).unwrap_or_default();
+    let part = |name: &str| text(&version["clientVersion"][name]);
+    let version = format!("{}.{}\n", part("major"), part("minor"));
+    if record {
+        golden::record("kubectl-version", &version);
+    }
+    let is_same = golden::recorded("kubectl-version").is_ok_and(|recorded| recorded == version);
+    (!is_same).then_some("kubectl is not of the version in goldens/kubectl-version.txt")
+}
 
 /// A terminal, and everything that was on it.
 pub(crate) struct Terminal {
@@ -53,11 +76,11 @@ impl Terminal {
     pub(crate) async fn run(&mut self, arguments: &[&str]) -> String {
         let output = self.command(arguments).output().await;
         let output = output.unwrap_or_else(|error| panic!("kubectl does not start: {error}"));
-        let text = |bytes: &[u8]| {
+        let shown = |bytes: &[u8]| {
             let text = self.cluster.placeholders(&String::from_utf8_lossy(bytes));
             printed(&text.replace(&*self.dir.path().to_string_lossy(), "."))
         };
-        let (stdout, stderr) = (text(&output.stdout), text(&output.stderr));
+        let (stdout, stderr) = (shown(&output.stdout), shown(&output.stderr));
         let typed: Vec<String> = arguments.iter().map(|argument| quoted(argument)).collect();
         self.screen += &format!("$ kubectl {}\n{stdout}{stderr}", typed.join(" "));
         if !self.screen.ends_with('\n') {

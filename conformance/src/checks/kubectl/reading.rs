@@ -52,7 +52,7 @@ async fn get_in_every_format(server: Cluster) {
         &["get", "leases", "-l", "team=blue"],
         &["get", "leases", "--field-selector", "spec.holderIdentity=x"],
         &["get", "nothings"],
-        &["get", "configmaps,leases", "-o", "name"],
+        &["get", "deployments,leases", "-o", "name"],
     ] {
         terminal.run(arguments).await;
     }
