@@ -33,7 +33,7 @@
 //! do not.
 //!
 //! # What is not there
-//! Server-side apply and managed fields, CEL rules, admission, RBAC enforcement (there is one user), impersonation,
+//! Server-side apply and managed fields, CEL rules, admission, RBAC enforcement (there is one user), impersonation, OpenAPI v2,
 //! webhooks, a scheduler, a kubelet. A request for one of the first two is refused.
 
 mod api;
