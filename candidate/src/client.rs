@@ -4,6 +4,7 @@
 //! No request is made here and none is repeated: each caller gives its request a deadline and decides by [`classify`].
 
 mod config_error;
+mod connect;
 mod load;
 
 use std::error::Error as StdError;
@@ -40,14 +41,14 @@ pub fn lease_config(mut config: Config) -> Config {
     config
 }
 
-/// A client for leases, with the settings of [`lease_config`].
+/// A client for leases, with the settings of [`lease_config`], whose requests are sent at once: see `connect.rs`.
 ///
 /// It has its own queue and connections, so give other requests another client: then no renewal waits behind them.
 ///
 /// # Errors
 /// When the configuration names certificates or a proxy that cannot be used.
 pub fn lease_client(config: Config) -> Result<kube::Client, kube::Error> {
-    kube::Client::try_from(lease_config(config))
+    connect::client(lease_config(config))
 }
 
 /// What a failed request means for whoever sent it: the one place where that is decided.

@@ -47,6 +47,12 @@ impl Answer {
         found
     }
 
+    /// A header's text, or nothing.
+    pub(crate) fn header(&self, name: &str) -> &str {
+        let value = self.headers.get(name).and_then(|value| value.to_str().ok());
+        value.unwrap_or_default()
+    }
+
     pub(crate) fn version(&self) -> u64 {
         version(&self.json())
     }
@@ -69,13 +75,6 @@ impl Answer {
         assert_eq!(self.code, 422, "{}", self.text);
         assert_eq!(self.cause_fields(), fields, "{}", self.text);
         self
-    }
-
-    pub(crate) fn header(&self, name: &str) -> &str {
-        self.headers
-            .get(name)
-            .and_then(|value| value.to_str().ok())
-            .unwrap_or_default()
     }
 }
 

@@ -16,6 +16,7 @@ use serde_json::{Value, json};
 
 use crate::answer::Answer;
 use crate::check::Need;
+use crate::kubectl;
 use crate::watch::Watch;
 
 pub(crate) const LEASES: &str = "/apis/coordination.k8s.io/v1/namespaces/{ns}/leases";
@@ -28,7 +29,7 @@ pub(crate) const JSON_PATCH: &str = "application/json-patch+json";
 pub(crate) const STRATEGIC: &str = "application/strategic-merge-patch+json";
 
 /// How long something may take to become true.
-const PATIENCE: Duration = Duration::from_secs(30);
+const PATIENCE: Duration = Duration::from_secs(90);
 const PAUSE: Duration = Duration::from_millis(20);
 
 /// The server that is checked.
@@ -40,25 +41,20 @@ pub struct Target {
     pub kubeconfig: Option<PathBuf>,
     /// Whether the controllers of Deployments, garbage and namespaces run.
     pub controllers: bool,
+    /// Whether what it answers is what is expected from now on: only for a real one.
+    pub record: bool,
 }
 
 impl Target {
     /// Why a check that needs this cannot be made.
     pub(crate) fn lacks(&self, need: Need) -> Option<&'static str> {
-        match need {
-            Need::Controllers if !self.controllers => Some("no controllers run on this server"),
-            Need::Kubectl | Need::Socket if self.kubeconfig.is_none() => Some("the server has no socket"),
-            Need::Kubectl if !is_kubectl_installed() => Some("kubectl is not installed"),
-            Need::Controllers | Need::Kubectl | Need::Socket => None,
+        match (need, &self.kubeconfig) {
+            (Need::Controllers, _) if !self.controllers => Some("no controllers run on this server"),
+            (Need::Kubectl | Need::Socket, None) => Some("the server has no socket"),
+            (Need::Kubectl, Some(kubeconfig)) => kubectl::lacks(kubeconfig, self.record),
+            (Need::Controllers | Need::Socket, _) => None,
         }
     }
-}
-
-fn is_kubectl_installed() -> bool {
-    let version = std::process::Command::new("kubectl")
-        .args(["version", "--client"])
-        .output();
-    version.is_ok_and(|output| output.status.success())
 }
 
 /// What was asked and what was answered, in the check's own names.
@@ -240,7 +236,14 @@ impl Cluster {
 
     /// Opens a watch.
     pub(crate) async fn watch(&self, path_and_query: &str) -> Watch {
-        let request = Request::builder().uri(self.names(path_and_query));
+        self.watch_as(path_and_query, JSON).await
+    }
+
+    /// Opens a watch of objects in the form that `accept` says.
+    pub(crate) async fn watch_as(&self, path_and_query: &str, accept: &str) -> Watch {
+        let request = Request::builder()
+            .uri(self.names(path_and_query))
+            .header("accept", accept);
         let request = match request.body(Body::empty()) {
             Ok(request) => request,
             Err(error) => panic!("{path_and_query} cannot be asked: {error}"),

@@ -14,7 +14,7 @@ use crate::check::Check;
 use crate::cluster::{Cluster, DEFINITIONS, Exchange, NAMESPACES, Target};
 
 /// A check that takes longer than this has failed.
-const PATIENCE: Duration = Duration::from_secs(120);
+const PATIENCE: Duration = Duration::from_secs(240);
 
 /// What became of a check.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -9,7 +9,7 @@ use candidate::clock::SharedClock;
 use candidate::watch::WatchEvent;
 use election_core::elector::{Event, Outcome, Output, Step};
 use election_core::{LeaseKey, Mono, Refusal, Uid, wire};
-use futures::future::OptionFuture;
+use futures::future::BoxFuture;
 use tokio::sync::watch;
 
 use crate::effects::{Answer, Effects, Request};
@@ -49,6 +49,7 @@ pub async fn run(
         notes,
         clock: clock.clone(),
         acting: options.acting,
+        alarm: Alarm::default(),
     };
     // The end drops the notes, so the publisher ends with the last of them.
     let electing = async {
@@ -71,6 +72,32 @@ struct Loop {
     notes: Notes,
     clock: SharedClock,
     acting: Option<watch::Receiver<bool>>,
+    alarm: Alarm,
+}
+
+/// Wakes the loop at the next deadline, or before it.
+///
+/// The deadline moves with nearly every event of a large cluster, almost always to later, and setting a timer costs the
+/// kernel more than the event itself. So one that is set is kept as long as it is not too late.
+#[derive(Default)]
+struct Alarm(Option<(Mono, BoxFuture<'static, ()>)>);
+
+impl Alarm {
+    fn set(&mut self, clock: &SharedClock, deadline: Option<Mono>) {
+        if let Some(at) = deadline
+            && self.0.as_ref().is_none_or(|(set, _)| at < *set)
+        {
+            self.0 = Some((at, clock.sleep_until(at)));
+        }
+    }
+
+    async fn rings(&mut self) {
+        match &mut self.0 {
+            Some((_, sleep)) => sleep.await,
+            None => std::future::pending().await,
+        }
+        self.0 = None;
+    }
 }
 
 impl Loop {
@@ -89,15 +116,14 @@ impl Loop {
     }
 
     async fn wait(&mut self, shutdown: &mut (impl Future<Output = ()> + Unpin)) -> Wake {
-        let timer = self.scopes.deadline().map(|at| self.clock.sleep_until(at));
-        let timer = OptionFuture::from(timer);
+        self.alarm.set(&self.clock, self.scopes.deadline());
         tokio::select! {
             biased;
             () = shutdown => Wake::Shutdown,
             acting = may_act(&mut self.acting) => Wake::Acting(acting),
             answer = self.effects.next() => Wake::Answer(answer),
             (scope, event) = self.scopes.next() => Wake::Watch(scope, event),
-            Some(()) = timer => Wake::Timer,
+            () = self.alarm.rings() => Wake::Timer,
         }
     }
 

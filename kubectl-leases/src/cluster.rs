@@ -12,7 +12,6 @@ use http::header;
 use k8s_openapi::api::coordination::v1::Lease;
 use kube::api::{ListParams, ObjectList};
 use kube::client::ClientBuilder;
-use kube::core::PartialObjectMeta;
 use kube::runtime::{WatchStreamExt, watcher};
 use kube::{Api, Client, Config, ResourceExt};
 use tower::util::MapResponseLayer;
@@ -93,8 +92,6 @@ pub enum Error {
 #[derive(Clone, Debug)]
 pub struct Cluster {
     api: Api<Lease>,
-    /// The same, when labels are all that matters.
-    metadata: Api<PartialObjectMeta<Lease>>,
     /// What time it is there.
     pub clock: ServerClock,
     server: String,
@@ -128,16 +125,12 @@ impl Cluster {
     /// With a client that exists; the server's time is not known then.
     #[must_use]
     pub fn with_client(client: Client, namespace: Option<&str>) -> Self {
-        let (api, metadata) = match namespace {
-            Some(namespace) => (
-                Api::namespaced(client.clone(), namespace),
-                Api::namespaced(client, namespace),
-            ),
-            None => (Api::all(client.clone()), Api::all(client)),
+        let api = match namespace {
+            Some(namespace) => Api::namespaced(client, namespace),
+            None => Api::all(client),
         };
         Self {
             api,
-            metadata,
             clock: ServerClock::default(),
             server: "in this process".to_owned(),
             limit: None,
@@ -152,17 +145,16 @@ impl Cluster {
         self.pages(|page| async move { self.api.list(&page).await }).await
     }
 
-    /// The names of the Leases with these labels.
+    /// The names of the Leases with these labels. Whole objects are asked for: an empty list of metadata alone comes
+    /// with `items: null`, which kube 5 does not read.
     ///
     /// # Errors
     /// [`Error`].
     pub async fn labelled(&self, selector: &str) -> Result<BTreeSet<LeaseKey>, Error> {
         let found = self
-            .pages(|page| async move { self.metadata.list(&page.labels(selector)).await })
+            .pages(|page| async move { self.api.list(&page.labels(selector)).await })
             .await?;
-        let key = |item: &PartialObjectMeta<Lease>| {
-            LeaseKey::new(&item.namespace().unwrap_or_default(), &item.name_any())
-        };
+        let key = |item: &Lease| LeaseKey::new(&item.namespace().unwrap_or_default(), &item.name_any());
         Ok(found.iter().map(key).collect())
     }
 
@@ -178,13 +170,13 @@ impl Cluster {
     pub fn watch_labelled(
         &self,
         selector: Option<&str>,
-    ) -> impl Stream<Item = Result<watcher::Event<PartialObjectMeta<Lease>>, Error>> + use<> {
+    ) -> impl Stream<Item = Result<watcher::Event<Lease>, Error>> + use<> {
         let cluster = self.clone();
         match selector {
             None => futures::stream::pending().left_stream(),
             Some(selector) => {
                 let config = watcher::Config::default().labels(selector);
-                watcher(self.metadata.clone(), config)
+                watcher(self.api.clone(), config)
                     .default_backoff()
                     .map(move |event| event.map_err(|error| cluster.watch_failed(error)))
                     .right_stream()

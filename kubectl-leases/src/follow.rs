@@ -12,7 +12,6 @@ use election_core::{LeaseKey, Strategy, may_be_leader_lease};
 use futures::StreamExt;
 use k8s_openapi::api::coordination::v1::Lease;
 use kube::ResourceExt;
-use kube::core::PartialObjectMeta;
 use kube::runtime::watcher::Event;
 
 use crate::cluster::{Cluster, Error};
@@ -90,7 +89,7 @@ impl Followed {
 struct Known {
     leases: Seen<Lease>,
     /// Those that the selector names.
-    labelled: Seen<PartialObjectMeta<Lease>>,
+    labelled: Seen<Lease>,
 }
 
 /// What one watch has shown.

@@ -18,6 +18,8 @@ pub(crate) struct Failure {
     details: Option<Box<Map<String, Value>>>,
     /// `metadata.continue` of an expired list.
     continue_token: Option<String>,
+    /// What the client is warned of beside.
+    pub(crate) warnings: Vec<String>,
 }
 
 /// One cause of a `Status`: what is wrong with which field.
@@ -86,6 +88,15 @@ impl Cause {
         }
     }
 
+    pub(crate) fn too_many(field: impl Into<String>, count: u64, limit: u64) -> Self {
+        let items = if limit == 1 { "item" } else { "items" };
+        Self {
+            reason: "FieldValueTooMany",
+            field: field.into(),
+            message: format!("Too many: {count}: must have at most {limit} {items}"),
+        }
+    }
+
     pub(crate) fn too_long(field: impl Into<String>, detail: impl fmt::Display) -> Self {
         Self {
             reason: "FieldValueTooLong",
@@ -101,6 +112,11 @@ impl Cause {
             field: conflict.path.clone(),
             message: format!("conflict with {}", conflict.owner),
         }
+    }
+
+    /// Whether the field's path begins like this.
+    pub(crate) fn is_of(&self, path: &str) -> bool {
+        self.field.starts_with(path)
     }
 
     fn to_json(&self) -> Value {
@@ -147,7 +163,14 @@ impl Failure {
             message: message.into(),
             details: None,
             continue_token: None,
+            warnings: Vec::new(),
         }
+    }
+
+    /// What is worth a warning is so also when the request fails.
+    pub(crate) fn with_warnings(mut self, warnings: Vec<String>) -> Self {
+        self.warnings = warnings;
+        self
     }
 
     fn with_details(mut self, details: Map<String, Value>) -> Self {
@@ -241,14 +264,14 @@ impl Failure {
     }
 
     /// A 422 about the request's options, not about an object.
-    pub(crate) fn invalid_options(kind: &str, cause: &Cause) -> Self {
+    pub(crate) fn invalid_options(kind: &str, causes: &[Cause]) -> Self {
         Self::invalid(
             Subject {
                 group: "meta.k8s.io",
                 what: kind,
                 name: "",
             },
-            std::slice::from_ref(cause),
+            causes,
         )
     }
 
@@ -299,8 +322,19 @@ impl Failure {
         )
     }
 
+    /// The same of a patch, about which a real server says less.
+    pub(crate) fn unsupported_patch(supported: &str) -> Self {
+        Self::unsupported_media_type(supported).with_details(Map::new())
+    }
+
     pub(crate) fn not_acceptable(supported: &str) -> Self {
         let message = format!("only the following media types are accepted: {supported}");
+        Self::new(StatusCode::NOT_ACCEPTABLE, "NotAcceptable", message).with_details(Map::new())
+    }
+
+    /// A shape that what is asked for cannot be shown in.
+    pub(crate) fn not_acceptable_shape() -> Self {
+        let message = "the object cannot be shown in the requested form";
         Self::new(StatusCode::NOT_ACCEPTABLE, "NotAcceptable", message)
     }
 
@@ -329,8 +363,8 @@ impl Failure {
         Self::new(StatusCode::INTERNAL_SERVER_ERROR, "InternalError", message)
     }
 
-    /// What a real server fails with where it has no reason to give.
-    pub(crate) fn unexplained(message: impl Into<String>) -> Self {
+    /// What a real server's code did not expect to fail: a 500 without a reason.
+    pub(crate) fn unclassified(message: impl Into<String>) -> Self {
         Self::new(StatusCode::INTERNAL_SERVER_ERROR, "", message)
     }
 

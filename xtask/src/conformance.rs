@@ -1,17 +1,24 @@
 //! `cargo xtask conformance`: the suite of `conformance`, on the server that was asked for.
 
-use std::path::PathBuf;
+#![expect(clippy::print_stdout, reason = "the output of the checks")]
+
+use std::path::Path;
 use std::time::Duration;
 
-use anyhow::{bail, ensure};
+use ::conformance::{Check, Outcome, Report, Target, Verdict};
+use anyhow::{Context, bail, ensure};
 use clap::Args;
-use ::conformance::{Check, Need, Outcome, Report, Target, Verdict};
+use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 
-use crate::plane;
+use crate::plane::{Cluster, ClusterArgs, Plane};
+use crate::processes::Processes;
+use crate::shell;
+use crate::workspace::{self, Binaries, Profile};
 
 const HELP: &str = "\
 Examples:
   cargo xtask conformance
+  cargo xtask conformance --control-plane real --controllers
   cargo xtask conformance --list
   cargo xtask conformance watches leases --kubeconfig ~/.kube/config
 
@@ -28,12 +35,18 @@ pub(crate) struct ConformanceArgs {
     /// Say which checks there are.
     #[arg(long)]
     list: bool,
-    /// The cluster to check.
-    #[arg(long, value_name = "FILE")]
-    kubeconfig: Option<PathBuf>,
+    #[command(flatten)]
+    cluster: ClusterArgs,
+    /// Also check what controllers do: kube-controller-manager is started with a real control plane, and must be there in
+    /// any other cluster. The local one always has its controllers.
+    #[arg(long)]
+    controllers: bool,
     /// How many checks are made at a time.
     #[arg(long, default_value_t = 8)]
     jobs: usize,
+    /// Expect from now on what this server answers. Only for a real one.
+    #[arg(long)]
+    record: bool,
     /// Show what was said in checks that failed.
     #[arg(long)]
     verbose: bool,
@@ -47,14 +60,56 @@ pub(crate) async fn run(args: ConformanceArgs) -> anyhow::Result<()> {
         }
         return Ok(());
     }
-    let Some(kubeconfig) = args.kubeconfig.clone() else { bail!("a kubeconfig") };
-    let target = Target {
-        client: plane::client_of(&kubeconfig).await?,
-        kubeconfig: Some(kubeconfig),
-        controllers: false,
+    allow_many_sockets()?;
+    let root = workspace::root()?;
+    let binaries = Binaries::build(&root, args.cluster.packages(), Profile::Dev)?;
+    let cluster = args.cluster.cluster(&root, &binaries)?;
+    let folder = tempfile::Builder::new().prefix("conformance-").tempdir();
+    let folder = folder.context("cannot make a folder for the control plane")?;
+    let mut processes = Processes::new(folder.path().join("logs"))?;
+    let report = tokio::select! {
+        report = check(&args, cluster, &checks, &mut processes, folder.path()) => report,
+        signal = shell::interrupted() => signal.and_then(|name| bail!("{name}: what was started has been stopped")),
     };
-    let report = ::conformance::run(&target, &checks, args.jobs, |outcome| tell(outcome, args.verbose)).await;
-    conclude(&report)
+    processes.end_down_to(0).await;
+    conclude(&report?)
+}
+
+/// A thousand watches are a thousand sockets, here and in a server that is started from here.
+fn allow_many_sockets() -> anyhow::Result<()> {
+    let limit = getrlimit(Resource::Nofile);
+    let most = Rlimit {
+        current: limit.maximum,
+        ..limit
+    };
+    setrlimit(Resource::Nofile, most).context("cannot raise the limit of open files")
+}
+
+async fn check(
+    args: &ConformanceArgs,
+    cluster: Cluster,
+    checks: &[Check],
+    processes: &mut Processes,
+    folder: &Path,
+) -> anyhow::Result<Report> {
+    let is_local = matches!(cluster, Cluster::Own(Plane::Local(_)));
+    ensure!(
+        !(args.record && is_local),
+        "what is expected comes from a real server: --record needs --control-plane real or --kubeconfig"
+    );
+    let controllers = args.controllers || is_local;
+    let cluster = match cluster {
+        Cluster::Own(plane) if controllers => Cluster::Own(plane.with_controllers()),
+        cluster => cluster,
+    };
+    let access = cluster.reach(processes, folder).await?;
+    let target = Target {
+        client: access.client,
+        kubeconfig: Some(access.kubeconfig),
+        controllers,
+        record: args.record,
+    };
+    Ok(::conformance::run(&target, checks, args.jobs, |outcome| tell(outcome, args.verbose)).await)
 }
 
 fn selected(names: &[String]) -> anyhow::Result<Vec<Check>> {
@@ -66,7 +121,11 @@ fn selected(names: &[String]) -> anyhow::Result<Vec<Check>> {
                 .any(|name| check.title().contains(&name.replace('_', " ")))
     };
     let checks: Vec<Check> = all.into_iter().filter(wanted).collect();
-    ensure!(!checks.is_empty(), "no check is called {}: --list shows all", names.join(", "));
+    ensure!(
+        !checks.is_empty(),
+        "no check is called {}: --list shows all",
+        names.join(", ")
+    );
     Ok(checks)
 }
 
@@ -79,7 +138,10 @@ fn tell(outcome: &Outcome, verbose: bool) {
             println!("  ✗ {title}\n{}", indented(why));
             if verbose {
                 for exchange in &outcome.exchanges {
-                    println!("      {} {} → {} {}", exchange.request, exchange.sent, exchange.code, exchange.got);
+                    println!(
+                        "      {} {} → {} {}",
+                        exchange.request, exchange.sent, exchange.code, exchange.got
+                    );
                 }
             }
         }
@@ -87,7 +149,10 @@ fn tell(outcome: &Outcome, verbose: bool) {
 }
 
 fn indented(text: &str) -> String {
-    text.lines().map(|line| format!("      {line}")).collect::<Vec<_>>().join("\n")
+    text.lines()
+        .map(|line| format!("      {line}"))
+        .collect::<Vec<_>>()
+        .join("\n")
 }
 
 fn conclude(report: &Report) -> anyhow::Result<()> {
@@ -97,6 +162,5 @@ fn conclude(report: &Report) -> anyhow::Result<()> {
     let took: Duration = report.outcomes.iter().map(|outcome| outcome.took).sum();
     println!("{made} checks made, {failed} failed, {skipped} skipped ({took:.1?} in all)");
     ensure!(failed == 0, "{failed} of {made} checks failed");
-    let _ = Need::Socket;
     Ok(())
 }

@@ -7,6 +7,7 @@ mod cast;
 mod ci;
 mod conformance;
 mod demo;
+mod die_with_parent;
 mod kubectl;
 mod plane;
 mod processes;
@@ -14,6 +15,7 @@ mod screen;
 mod shell;
 mod svg;
 mod timeline;
+mod walk;
 mod workspace;
 
 use std::io::Write;
@@ -22,7 +24,6 @@ use std::process::ExitCode;
 
 use anyhow::Context;
 use clap::{Parser, Subcommand};
-use local_controlplane::{UpOptions, up};
 
 const HELP: &str = "\
 Examples:
@@ -30,15 +31,6 @@ Examples:
   cargo xtask ci                       run all checks and tests
   cargo xtask control-plane up         an API server to try things on
   cargo xtask bench handover           how long a handover takes here";
-
-const UP_HELP: &str = "\
-Examples:
-  cargo xtask control-plane up
-  cargo xtask control-plane up --port 6443 --kubeconfig /tmp/local.kubeconfig
-  cargo xtask control-plane up --data-dir /tmp/local-data
-
-In another terminal, with the kubeconfig that it names:
-  kubectl --kubeconfig /tmp/local.kubeconfig get leases -A --watch";
 
 const RENDER_HELP: &str = "\
 Examples:
@@ -57,16 +49,20 @@ struct Cli {
 enum Command {
     /// Play four elections with real processes, and check what is seen.
     Demo(demo::DemoArgs),
-    /// Run the local control plane: an API server without anything around it.
+    /// Run a control plane: an API server without anything around it.
     #[command(subcommand)]
-    ControlPlane(ControlPlane),
-    /// Measure, with real processes on the local control plane.
+    ControlPlane(plane::ControlPlane),
+    /// Measure, with real processes.
     #[command(subcommand)]
     Bench(bench::Bench),
     #[command(hide = true)]
     BenchCandidate(bench::candidate::BenchCandidateArgs),
+    #[command(hide = true)]
+    DieWithParent(die_with_parent::DieWithParentArgs),
     /// Check that an API server behaves as a real one does.
     Conformance(conformance::ConformanceArgs),
+    /// Do the same at random on the local control plane and on a real one.
+    Walk(walk::WalkArgs),
     /// Run the whole list of checks.
     Ci(ci::CiArgs),
     /// Draw a recording as an animated SVG.
@@ -78,23 +74,6 @@ enum Command {
         /// The picture.
         #[arg(value_name = "OUT.svg")]
         svg: PathBuf,
-    },
-}
-
-#[derive(Debug, Subcommand)]
-enum ControlPlane {
-    /// Run it until Ctrl-C; says how kubectl reaches it.
-    #[command(after_help = UP_HELP)]
-    Up {
-        /// The port on 127.0.0.1; 0 takes any that is free.
-        #[arg(long, default_value_t = 0)]
-        port: u16,
-        /// Where to write the kubeconfig. [default: a temporary folder, removed at the end]
-        #[arg(long, value_name = "FILE")]
-        kubeconfig: Option<PathBuf>,
-        /// Where objects are kept. [default: nowhere, they are gone at the end]
-        #[arg(long, value_name = "DIR")]
-        data_dir: Option<PathBuf>,
     },
 }
 
@@ -112,24 +91,12 @@ fn main() -> ExitCode {
 fn run(command: Command) -> anyhow::Result<()> {
     match command {
         Command::Demo(args) => runtime()?.block_on(demo::run(args)),
-        Command::ControlPlane(ControlPlane::Up {
-            port,
-            kubeconfig,
-            data_dir,
-        }) => {
-            let options = UpOptions {
-                port,
-                kubeconfig,
-                data_dir,
-                quiet: false,
-            };
-            runtime()?
-                .block_on(up(options))
-                .context("the control plane stopped")
-        }
+        Command::ControlPlane(command) => runtime()?.block_on(plane::run(command)),
         Command::Bench(bench) => runtime()?.block_on(bench::run(bench)),
         Command::BenchCandidate(args) => runtime()?.block_on(bench::candidate::run(args)),
+        Command::DieWithParent(args) => die_with_parent::run(args),
         Command::Conformance(args) => runtime()?.block_on(conformance::run(args)),
+        Command::Walk(args) => runtime()?.block_on(walk::run(args)),
         Command::Ci(args) => ci::run(&args),
         Command::Render { cast, svg } => {
             let drawn = svg::render(&cast::Cast::read(&cast)?)?;

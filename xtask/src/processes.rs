@@ -1,5 +1,5 @@
 //! The processes that the demo and the benchmarks start: each in a process group of its own, with a log file, and none left
-//! behind, whatever happens to this one short of SIGKILL.
+//! behind, whatever happens to this one short of SIGKILL; servers not even then.
 //!
 //! Only processes that were started here are ever signalled, and only before they were waited for: until then nobody
 //! else can have their number.
@@ -9,14 +9,16 @@ use std::path::{Path, PathBuf};
 use std::process::{ExitStatus, Stdio};
 use std::time::Duration;
 
-use anyhow::{Context, bail};
+use anyhow::{Context, bail, ensure};
 use rustix::process::{Pid, Signal, kill_process, kill_process_group};
 use tokio::process::{Child, Command};
 
-use crate::shell;
+use crate::{die_with_parent, shell};
 
 /// How long a process may take to end after SIGTERM before it is killed.
 const PATIENCE: Duration = Duration::from_secs(5);
+/// How soon it is noticed that a process has ended.
+const GLANCE: Duration = Duration::from_millis(20);
 /// How much of a log is shown when something went wrong.
 const TAIL: usize = 30;
 
@@ -25,6 +27,7 @@ const TAIL: usize = 30;
 pub(crate) struct Processes {
     logs: PathBuf,
     running: Vec<Process>,
+    servers_outlive: bool,
 }
 
 #[derive(Debug)]
@@ -32,6 +35,8 @@ struct Process {
     name: String,
     pid: Pid,
     child: Child,
+    /// Whether processes that start later may need it.
+    serves: bool,
 }
 
 impl Processes {
@@ -41,13 +46,40 @@ impl Processes {
         Ok(Self {
             logs,
             running: Vec::new(),
+            servers_outlive: false,
         })
+    }
+
+    /// Whether servers that are started from now on may be [left](Processes::leave) running: then they are not killed
+    /// with this process.
+    pub(crate) fn let_servers_outlive(&mut self, yes: bool) {
+        self.servers_outlive = yes;
     }
 
     /// Starts a process. A second one of a name continues the log of the first.
     pub(crate) fn start(&mut self, name: &str, program: &Path, args: &[String]) -> anyhow::Result<()> {
         let mut command = Command::new(program);
         command.args(args);
+        self.start_command(name, command)
+    }
+
+    /// Starts a process that others need. It is gone with this one, also after SIGKILL.
+    pub(crate) fn start_server(&mut self, name: &str, program: &Path, args: &[String]) -> anyhow::Result<()> {
+        let mut command = if self.servers_outlive {
+            Command::new(program)
+        } else {
+            Command::from(die_with_parent::command(program))
+        };
+        command.args(args);
+        self.start_command(name, command)?;
+        if let Some(server) = self.running.last_mut() {
+            server.serves = true;
+        }
+        Ok(())
+    }
+
+    /// Starts a process that needs more than arguments.
+    pub(crate) fn start_command(&mut self, name: &str, mut command: Command) -> anyhow::Result<()> {
         let log = self.open_log(name)?;
         command.stdout(log.try_clone()?).stderr(log);
         self.spawn(name, command).map(drop)
@@ -83,6 +115,7 @@ impl Processes {
             name: name.to_owned(),
             pid,
             child,
+            serves: false,
         });
         let started = self.running.last_mut().context("a process was just started")?;
         Ok(&mut started.child)
@@ -119,7 +152,10 @@ impl Processes {
         let index = self
             .find(name)
             .with_context(|| format!("process {name} does not run"))?;
-        kill_process(self.running[index].pid, signal).with_context(|| format!("cannot signal {name}"))
+        let process = &self.running[index];
+        // Waited for, its number may belong to somebody else; then `id` is gone.
+        ensure!(process.child.id().is_some(), "process {name} has ended");
+        kill_process(process.pid, signal).with_context(|| format!("cannot signal {name}"))
     }
 
     /// Waits until a process that was asked to has ended; kills it when it does not.
@@ -142,12 +178,53 @@ impl Processes {
         })
     }
 
-    /// The number of each process, for people who have to end them.
-    pub(crate) fn numbers(&self) -> Vec<String> {
-        self.running
-            .iter()
-            .map(|process| process.pid.as_raw_pid().to_string())
-            .collect()
+    /// Waits for what a process brings about. When one ends meanwhile, or time is up, the error shows its log.
+    pub(crate) async fn until<T>(
+        &mut self,
+        name: &str,
+        patience: Duration,
+        awaited: impl Future<Output = anyhow::Result<T>>,
+    ) -> anyhow::Result<T> {
+        let since = shell::now();
+        let mut awaited = std::pin::pin!(awaited);
+        loop {
+            tokio::select! {
+                biased;
+                result = &mut awaited => return result,
+                () = shell::sleep(GLANCE) => {}
+            }
+            if let Some((lost, status)) = self.lost() {
+                bail!("{lost} has ended by itself ({status})\n{}", self.tail(&lost));
+            }
+            ensure!(
+                since.elapsed() < patience,
+                "{name} was not ready within {patience:?}\n{}",
+                self.tail(name)
+            );
+        }
+    }
+
+    /// What a person types to end them all. Nothing is lost with a server, and one whose own server is gone may wait for
+    /// it for minutes before it ends in order.
+    pub(crate) fn how_to_end(&self) -> String {
+        let numbers = |servers: bool| -> String {
+            let meant = self.running.iter().filter(|process| process.serves == servers);
+            meant
+                .map(|process| format!(" {}", process.pid.as_raw_pid()))
+                .collect()
+        };
+        match (numbers(false), numbers(true)) {
+            (others, servers) if servers.is_empty() => format!("kill{others}"),
+            (others, servers) => format!("kill{others}; kill -KILL{servers}"),
+        }
+    }
+
+    /// The number of a process.
+    pub(crate) fn number(&self, name: &str) -> anyhow::Result<u32> {
+        let index = self
+            .find(name)
+            .with_context(|| format!("process {name} does not run"))?;
+        Ok(self.running[index].pid.as_raw_pid().unsigned_abs())
     }
 
     /// What a process has printed so far.
@@ -158,6 +235,12 @@ impl Processes {
     /// Where that is.
     pub(crate) fn log_file(&self, name: &str) -> PathBuf {
         self.logs.join(format!("{name}.log"))
+    }
+
+    /// Begins a log anew, for a second attempt.
+    pub(crate) fn forget_log(&self, name: &str) {
+        // What is not there need not be forgotten.
+        let _ = std::fs::remove_file(self.log_file(name));
     }
 
     /// The end of a log, for an error.
@@ -177,15 +260,20 @@ impl Processes {
         self.running.len()
     }
 
-    /// Ends all but the first processes: all are asked at once, so that none waits for another.
+    /// Ends all but the first processes. All are asked at once, so that none waits for another; but a server only when
+    /// those that started after it, and may need it to end in order, are gone.
     pub(crate) async fn end_down_to(&mut self, rest: usize) {
         for process in self.running.iter().skip(rest).rev() {
-            // An error means that it has ended already.
-            let _ = kill_process(process.pid, Signal::TERM);
+            if !process.serves {
+                process.terminate();
+            }
         }
         while self.running.len() > rest
             && let Some(mut process) = self.running.pop()
         {
+            if process.serves {
+                process.terminate();
+            }
             let _ = process.wait(PATIENCE).await;
         }
     }
@@ -197,6 +285,14 @@ impl Processes {
 }
 
 impl Process {
+    fn terminate(&self) {
+        // As in `signal`.
+        if self.child.id().is_some() {
+            // An error means that it has ended already.
+            let _ = kill_process(self.pid, Signal::TERM);
+        }
+    }
+
     async fn wait(&mut self, patience: Duration) -> anyhow::Result<ExitStatus> {
         tokio::select! {
             status = self.child.wait() => return Ok(status?),
@@ -208,7 +304,6 @@ impl Process {
     }
 
     fn kill_group(&self) {
-        // Waited for, its number may belong to somebody else; then `id` is gone.
         if self.child.id().is_some() {
             let _ = kill_process_group(self.pid, Signal::KILL);
         }

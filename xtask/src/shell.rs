@@ -1,14 +1,16 @@
-//! Through here time and tasks enter this crate: clock reads, sleeping, spawning.
+//! Through here time, tasks, chance and signals enter this crate: clock reads, sleeping, spawning, secrets.
 //!
 //! Nothing else is in here.
 
 #![expect(
     clippy::disallowed_methods,
-    reason = "the file that reads clocks, sleeps and starts tasks"
+    reason = "the file that reads clocks, sleeps, starts tasks and draws secrets"
 )]
 
 use std::future::Future;
 use std::time::{Duration, Instant};
+
+use tokio::signal::unix::{SignalKind, signal};
 
 /// This moment.
 pub(crate) fn now() -> Instant {
@@ -28,4 +30,21 @@ pub(crate) fn block(duration: Duration) {
 /// Starts a task that lives as long as the runtime.
 pub(crate) fn spawn(task: impl Future<Output = ()> + Send + 'static) {
     tokio::spawn(task);
+}
+
+/// A word that nobody can guess.
+pub(crate) fn secret() -> String {
+    uuid::Uuid::new_v4().simple().to_string()
+}
+
+/// Resolves with the name of the signal that asks this process to end.
+pub(crate) async fn interrupted() -> anyhow::Result<&'static str> {
+    let mut interrupt = signal(SignalKind::interrupt())?;
+    let mut terminate = signal(SignalKind::terminate())?;
+    let mut hangup = signal(SignalKind::hangup())?;
+    Ok(tokio::select! {
+        _ = interrupt.recv() => "interrupted",
+        _ = terminate.recv() => "terminated",
+        _ = hangup.recv() => "hung up",
+    })
 }

@@ -31,8 +31,8 @@ const CELL_HEIGHT: f64 = 19.0;
 const MARGIN: f64 = 16.0;
 const TITLE_BAR: f64 = 34.0;
 
-const BACKGROUND: &str = "#161b22";
-const FOREGROUND: &str = "#d0d7de";
+pub(crate) const BACKGROUND: &str = "#161b22";
+pub(crate) const FOREGROUND: &str = "#d0d7de";
 /// The first 16 colours, chosen to be readable on the background.
 const PALETTE: [&str; 16] = [
     "#6e7681", "#ff7b72", "#56d364", "#e3b341", "#79c0ff", "#d2a8ff", "#56d4dd", "#d0d7de", "#8b949e",
@@ -184,7 +184,8 @@ fn hex(color: Color) -> String {
     }
 }
 
-fn escape(text: &str) -> String {
+/// A text without markup of its own.
+pub(crate) fn escape(text: &str) -> String {
     text.replace('&', "&amp;")
         .replace('<', "&lt;")
         .replace('>', "&gt;")
@@ -251,7 +252,7 @@ fn head(cast: &Cast) -> String {
 }
 
 /// A length without the noise of binary fractions.
-fn figure(length: f64) -> String {
+pub(crate) fn figure(length: f64) -> String {
     let text = format!("{length:.2}");
     text.trim_end_matches('0').trim_end_matches('.').to_owned()
 }

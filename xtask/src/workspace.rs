@@ -38,6 +38,11 @@ pub(crate) fn root() -> anyhow::Result<PathBuf> {
         .context("this is not inside the repository: call `cargo xtask` from one of its folders")
 }
 
+/// Where build output goes.
+pub(crate) fn target_folder(root: &Path) -> PathBuf {
+    std::env::var_os("CARGO_TARGET_DIR").map_or_else(|| root.join("target"), |folder| root.join(folder))
+}
+
 /// The cargo that called this, or the one in `PATH`.
 pub(crate) fn cargo() -> Command {
     let mut command = Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
@@ -61,6 +66,9 @@ impl Binaries {
     /// Builds packages; cargo shows its progress on stderr. One call builds all, or their dependencies would be built once
     /// for each set of features.
     pub(crate) fn build(root: &Path, packages: &[&str], profile: Profile) -> anyhow::Result<Self> {
+        if packages.is_empty() {
+            return Ok(Self(BTreeMap::new()));
+        }
         let mut command = cargo();
         command
             .current_dir(root)

@@ -66,7 +66,7 @@ async fn only_the_series_of_an_event_changes(server: Cluster) {
         .await;
     assert_eq!(
         (refused.code, refused.cause_fields()),
-        (422, vec!["note".to_owned()])
+        (422, vec!["message".to_owned()])
     );
 }
 
@@ -87,9 +87,13 @@ async fn a_new_event_is_complete_and_where_it_belongs(server: Cluster) {
             (422, vec![field.to_owned()])
         );
     }
-    let mut elsewhere = new_event("e");
-    elsewhere["regarding"]["namespace"] = "kube-system".into();
-    server.post(GROUP, &elsewhere).await.expect(422);
+    let mut nowhere = new_event("e");
+    nowhere["regarding"]["namespace"] = Value::Null;
+    let refused = server.post(GROUP, &nowhere).await;
+    refused.expect_invalid(&["involvedObject.namespace"]);
+    let elsewhere = json!({"metadata": {"name": "old"}, "involvedObject": {"namespace": "kube-system"}});
+    let refused = server.post(CORE, &elsewhere).await;
+    refused.expect_invalid(&["involvedObject.namespace"]);
     let old = json!({
         "metadata": {"name": "old"}, "involvedObject": {"namespace": "{ns}", "name": "x", "kind": "Lease"},
         "reason": "R", "message": "m", "type": "Normal", "count": 3,

@@ -32,13 +32,18 @@ async fn the_server_sets_its_own_fields_whatever_the_client_sends(server: Cluste
         (None, None)
     );
 
-    let changes = json!({"metadata": {"creationTimestamp": "2001-01-01T00:00:00Z", "deletionTimestamp": "2001-01-01T00:00:00Z"}});
-    let after = server
-        .patch(&format!("{LEASES}/x"), MERGE, &changes)
-        .await
-        .expect(200)
-        .json();
+    let path = format!("{LEASES}/x");
+    let changes = json!({"metadata": {"creationTimestamp": "2001-01-01T00:00:00Z"}});
+    let after = server.patch(&path, MERGE, &changes).await.expect(200).json();
     assert_eq!(after["metadata"], metadata);
+    for (field, value) in [
+        ("deletionTimestamp", json!("2001-01-01T00:00:00Z")),
+        ("deletionGracePeriodSeconds", json!(5)),
+    ] {
+        let changes = json!({"metadata": {field: value}});
+        let refused = server.patch(&path, MERGE, &changes).await;
+        refused.expect_invalid(&[&format!("metadata.{field}")]);
+    }
 }
 
 async fn names_are_given_generated_or_missing(server: Cluster) {

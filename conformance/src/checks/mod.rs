@@ -1,16 +1,21 @@
 //! The checks, by subject.
+#![expect(clippy::unwrap_used, reason = "a check fails by a panic")]
 
 mod apply;
 mod cascades;
-mod custom;
+pub(crate) mod custom;
 mod deployments;
 mod discovery;
 mod events;
+mod hostile;
+mod kubectl;
 mod leases;
 mod lists;
 mod metadata;
 mod namespaces;
+mod ownership;
 mod patches;
+mod replies;
 mod watches;
 mod wire;
 
@@ -21,6 +26,7 @@ pub(crate) const GROUPS: &[&[Check]] = &[
     leases::CHECKS,
     metadata::CHECKS,
     patches::CHECKS,
+    ownership::CHECKS,
     apply::CHECKS,
     lists::CHECKS,
     watches::CHECKS,
@@ -31,4 +37,11 @@ pub(crate) const GROUPS: &[&[Check]] = &[
     deployments::CHECKS,
     custom::CHECKS,
     cascades::CHECKS,
+    replies::GROUPS[0],
+    replies::GROUPS[1],
+    replies::GROUPS[2],
+    replies::GROUPS[3],
+    kubectl::GROUPS[0],
+    kubectl::GROUPS[1],
+    hostile::CHECKS,
 ];

@@ -30,7 +30,7 @@ async fn a_strategic_patch_merges_containers_by_name(server: Cluster) {
         .iter()
         .map(|container| container["image"].as_str().unwrap())
         .collect();
-    assert_eq!(images, ["main:2", "side:1"]);
+    assert_eq!(images, ["side:1", "main:2"], "the patch decides the order");
     assert_eq!(patched["metadata"]["generation"], 2);
 }
 

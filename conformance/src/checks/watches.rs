@@ -20,6 +20,8 @@ checks! {"watches";
     a_streamed_list_ends_with_its_mark_and_goes_on,
     contradicting_watch_options_are_refused,
     a_future_version_is_waited_for_in_silence,
+    a_watch_from_a_forgotten_version_is_told_so_and_ends,
+    a_watch_shows_tables_to_who_asks,
 }
 
 fn path(name: &str) -> String {
@@ -45,7 +47,10 @@ async fn story(server: &Cluster) -> Vec<(String, String, u64)> {
     let red = relabel(server, "x", "red").await;
     let blue = relabel(server, "x", "blue").await;
     server.delete(&path("x"), &Value::Null).await.expect(200);
-    let deleted = server.get(LEASES).await.version();
+    // Nobody says the version of the deletion but the watches; others write meanwhile.
+    let mut watch = server.watch(&watch_from(blue)).await;
+    let deleted = watch.take(1).await[0].2;
+    assert!((blue + 1..=server.get(LEASES).await.version()).contains(&deleted));
     vec![
         event("ADDED", "x", created),
         event("MODIFIED", "x", red),
@@ -141,7 +146,13 @@ async fn a_namespace_is_watched_by_itself_or_with_all(server: Cluster) {
         .await
         .expect(201)
         .version();
-    assert_eq!(all.take(1).await, [event("ADDED", "x", created)]);
+    let seen = loop {
+        let event = all.event().await;
+        if event["object"]["metadata"]["namespace"] == "{other}" {
+            break version(&event["object"]);
+        }
+    };
+    assert_eq!(seen, created);
     assert!(one.is_quiet().await);
 }
 
@@ -217,4 +228,38 @@ async fn a_future_version_is_waited_for_in_silence(server: Cluster) {
     let mut watch = server.watch(&watch_from(999_999_999)).await;
     server.lease("x", "alpha").await;
     assert!(watch.is_quiet().await);
+}
+
+/// A server remembers nothing of custom resources from before they were defined.
+async fn a_watch_from_a_forgotten_version_is_told_so_and_ends(server: Cluster) {
+    let before = version(&server.lease("x", "alpha").await);
+    super::custom::with_definition(&server).await;
+    let foos = "/apis/{group}/v1/namespaces/{ns}/foos";
+    let mut watch = server
+        .watch(&format!("{foos}?watch=true&resourceVersion={before}"))
+        .await;
+    let told = watch.event().await;
+    assert_eq!(told["type"], "ERROR");
+    let status = &told["object"];
+    assert_eq!(
+        (&status["code"], &status["reason"]),
+        (&410.into(), &"Expired".into())
+    );
+    assert_eq!(watch.next().await, None);
+}
+
+async fn a_watch_shows_tables_to_who_asks(server: Cluster) {
+    let table = "application/json;as=Table;v=v1;g=meta.k8s.io";
+    let mut watch = server.watch_as(&format!("{LEASES}?watch=true"), table).await;
+    server.lease("x", "alpha").await;
+    server.lease("y", "bravo").await;
+    let (first, second) = (watch.event().await, watch.event().await);
+    assert_eq!(first["object"]["kind"], "Table");
+    assert_eq!(first["object"]["columnDefinitions"][1]["name"], "Holder");
+    assert_eq!(
+        second["object"]["columnDefinitions"],
+        Value::Null,
+        "the columns are named once"
+    );
+    assert_eq!(second["object"]["rows"][0]["cells"][1], "bravo");
 }

@@ -13,12 +13,7 @@ checks! {"wire";
 }
 
 async fn unknown_paths_and_resources_are_not_found(server: Cluster) {
-    for path in [
-        "/apis/nothing.example.com/v1/things",
-        "/apis/coordination.k8s.io/v9",
-        "/nothing",
-        "/apis/x",
-    ] {
+    for path in ["/apis/nothing.example.com/v1/things", "/nothing", "/apis/x"] {
         assert_eq!(
             server.get(path).await.expect(404).text,
             "404 page not found\n",
@@ -26,6 +21,9 @@ async fn unknown_paths_and_resources_are_not_found(server: Cluster) {
         );
     }
     for path in [
+        "/apis/coordination.k8s.io/v9",
+        "/apis/coordination.k8s.io/v9/namespaces/{ns}/leases",
+        "/api/v9",
         "/apis/coordination.k8s.io/v1/things",
         "/apis/coordination.k8s.io/v1/leasecandidates",
         "/apis/coordination.k8s.io/v1/namespaces/{ns}/leases/x/status",
@@ -68,7 +66,8 @@ async fn bodies_that_cannot_be_read_are_refused(server: Cluster) {
     for (media, body, code) in [
         (JSON, "", 400),
         (JSON, "{", 400),
-        (JSON, "null", 400),
+        (JSON, "null", 422),
+        (JSON, "{\"kind\": 5}", 400),
         (JSON, "[[[[", 400),
         (JSON, "{\"metadata\": 5}", 400),
         (JSON, "{\"metadata\": {\"name\": 5}}", 400),
@@ -124,6 +123,7 @@ async fn odd_queries_and_escapes_do_no_harm(server: Cluster) {
         let code = server.get(&format!("{LEASES}{query}")).await.code;
         assert!(matches!(code, 200 | 400), "{query}: {code}");
     }
-    server.get(&format!("{LEASES}/%2e%2e%2f")).await.expect(404);
+    server.get(&format!("{LEASES}/%2e%2e%2f")).await.expect(400);
+    server.get(&format!("{LEASES}/%2e")).await.expect(400);
     server.get(&format!("{LEASES}/a%2Fb")).await.expect(404);
 }

@@ -34,6 +34,13 @@ impl Clause<'_> {
             .find(|(name, _)| *name == key)
             .map(|(_, value)| *value)
     }
+
+    /// How much it is wanted, from 0 to 1.
+    fn weight(&self) -> f32 {
+        self.get("q")
+            .and_then(|weight| weight.parse().ok())
+            .unwrap_or(1.0)
+    }
 }
 
 fn clauses(accept: &str) -> impl Iterator<Item = Clause<'_>> {
@@ -52,30 +59,38 @@ fn clauses(accept: &str) -> impl Iterator<Item = Clause<'_>> {
 }
 
 impl Format {
+    /// Whole objects as JSON.
+    pub(crate) const JSON: Self = Self {
+        shape: Shape::Object,
+        yaml: false,
+    };
+
     /// The first clause that can be served; without a header, JSON.
-    pub(crate) fn negotiate(accept: Option<&str>) -> Result<Self, Failure> {
+    pub(crate) fn negotiate(accept: Option<&str>, list: bool) -> Result<Self, Failure> {
         let Some(accept) = accept.filter(|accept| !accept.trim().is_empty()) else {
-            return Ok(Self {
-                shape: Shape::Object,
-                yaml: false,
-            });
+            return Ok(Self::JSON);
         };
-        let chosen = clauses(accept).find_map(|clause| {
+        let mut clauses: Vec<Clause<'_>> = clauses(accept).collect();
+        clauses.sort_by(|a, b| b.weight().total_cmp(&a.weight()));
+        let chosen = clauses.into_iter().find_map(|clause| {
             let yaml = match clause.media {
-                "application/json" | "*/*" | "application/*" => false,
+                "application/json" | "*/*" => false,
                 "application/yaml" => true,
                 _ => return None,
             };
-            let of_meta = clause.get("g") == Some("meta.k8s.io") && clause.get("v") == Some("v1");
+            let of_meta = clause.get("g") == Some("meta.k8s.io");
+            let of_meta = of_meta && matches!(clause.get("v"), Some("v1" | "v1beta1"));
             let shape = match clause.get("as") {
                 None => Shape::Object,
                 Some("Table") if of_meta => Shape::Table,
-                Some("PartialObjectMetadata" | "PartialObjectMetadataList") if of_meta => Shape::Partial,
+                Some("PartialObjectMetadata") if of_meta && !list => Shape::Partial,
+                Some("PartialObjectMetadataList") if of_meta && list => Shape::Partial,
+                Some(_) if of_meta => return Some(Err(Failure::not_acceptable_shape())),
                 Some(_) => return None,
             };
-            Some(Self { shape, yaml })
+            Some(Ok(Self { shape, yaml }))
         });
-        chosen.ok_or_else(|| Failure::not_acceptable(SUPPORTED))
+        chosen.unwrap_or_else(|| Err(Failure::not_acceptable(SUPPORTED)))
     }
 }
 

@@ -110,11 +110,16 @@ pub(crate) fn page_not_found() -> Answer {
 }
 
 pub(crate) fn failure(failure: &Failure) -> Answer {
-    let mut answer = json(failure.code, &failure.to_status());
+    refusal(failure, Format::JSON)
+}
+
+/// A refusal in the encoding that the client asked for.
+pub(crate) fn refusal(failure: &Failure, format: Format) -> Answer {
+    let mut answer = encoded(failure.code, format, &failure.to_status());
     if let Some(seconds) = failure.retry_after() {
         answer.headers_mut().insert(RETRY_AFTER, seconds.into());
     }
-    answer
+    with_warnings(answer, &failure.warnings)
 }
 
 /// Adds `Warning` headers, as kubectl prints them.

@@ -6,7 +6,7 @@ use super::patch::check_identity;
 use super::query::{FieldValidation, Query, WriteOptions};
 use super::strict_json;
 use super::target::Resource;
-use super::write::{Intent, Written, insert, key_of, replace};
+use super::write::{Intent, Written, insert_missing, key_of, replace, with_warnings};
 use crate::failure::{Cause, Failure};
 use crate::kinds::Kind;
 use crate::ownership::{self, Author, Ground, Refusal};
@@ -100,7 +100,7 @@ impl Config {
             now: &world::wall_seconds(),
         };
         ownership::apply(ground, live, &self.value, &author, force).map_err(|refusal| match refusal {
-            Refusal::Malformed(why) => Failure::unexplained(why),
+            Refusal::Malformed(why) => Failure::unclassified(why),
             Refusal::Conflicts(conflicts) => Failure::apply_conflict(&conflicts),
         })
     }
@@ -111,7 +111,7 @@ pub(crate) fn options(query: &Query, user_agent: &str) -> Result<(WriteOptions, 
     let options = query.write_options("PatchOptions", user_agent)?;
     if query.get("fieldManager").is_none() {
         let cause = Cause::required("fieldManager", "is required for apply patch");
-        return Err(Failure::invalid_options("PatchOptions", &cause));
+        return Err(Failure::invalid_options("PatchOptions", &[cause]));
     }
     Ok((options, query.flag("force")))
 }
@@ -136,21 +136,20 @@ pub(crate) fn apply(
         let ground = kind.ground(resource.subresource.as_deref());
         let mut object = config.applied(&ground, live.as_ref(), &options.manager, force)?;
         let warnings = config.warnings(options.validation)?;
-        incoming::decode(kind, &mut object, &[], FieldValidation::Ignore, Origin::Apply)?;
-        check_place(resource, stored.as_ref(), &mut object)?;
-        let written = match &stored {
+        incoming::read(resource, &mut object, &[], FieldValidation::Ignore, Origin::Apply)?;
+        let written = check_place(resource, stored.as_ref(), &object).and_then(|()| match &stored {
             Some(stored) => {
                 check_identity(kind, stored, &object)?;
-                replace(plane, writer, resource, stored, object, Intent::apply(options))?
+                replace(plane, writer, resource, stored, object, Intent::apply(options))
             }
-            None => insert(plane, writer, resource, object, Intent::apply(options))?,
-        };
-        Ok(written.with_warnings(warnings))
+            None => insert_missing(plane, writer, resource, object, Intent::apply(options)),
+        });
+        with_warnings(written, warnings)
     })
 }
 
 /// That the object is the one that the URL names.
-fn check_place(resource: &Resource, stored: Option<&Arc<Stored>>, object: &mut Value) -> Result<(), Failure> {
+fn check_place(resource: &Resource, stored: Option<&Arc<Stored>>, object: &Value) -> Result<(), Failure> {
     let kind: &Kind = &resource.kind;
     let name = resource.name.as_deref().unwrap_or_default();
     let uid = object["metadata"]["uid"].as_str().unwrap_or_default();
@@ -160,7 +159,6 @@ fn check_place(resource: &Resource, stored: Option<&Arc<Stored>>, object: &mut V
         );
         return Err(Failure::conflict(kind.subject(name), why));
     }
-    incoming::check_envelope(resource, object)?;
     match object["metadata"]["name"].as_str() {
         Some(given) if given == name => Ok(()),
         None | Some("") => Err(Failure::bad_request(format!(

@@ -31,6 +31,10 @@ pub(crate) fn changed(plane: &Plane, writer: &mut Writer<'_>, kind: &Kind, store
     });
     if !definition["status"]["conditions"].is_array() {
         let before = definition.clone();
+        // What was before the definition cannot be watched, not even by the same name.
+        for kind in kinds::kinds_of(&definition) {
+            writer.begin_history(&kind.table);
+        }
         definition["status"] = kinds::accepted_status(&definition);
         let author = Author {
             manager: API_SERVER,

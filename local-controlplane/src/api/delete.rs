@@ -27,17 +27,33 @@ pub(crate) struct DeleteOptions {
 impl DeleteOptions {
     pub(crate) fn parse(query: &Query, body: Option<Parsed>) -> Result<Self, Failure> {
         let body = body.map_or(Value::Null, |body| body.value);
+        if !(body.is_null() || body.is_object()) {
+            return Err(Failure::bad_request("delete options must be an object"));
+        }
+        if let Some(other) = body["kind"].as_str().filter(|kind| *kind != "DeleteOptions") {
+            return Err(Failure::bad_request(format!(
+                "the body of a deletion is DeleteOptions, not a {other}"
+            )));
+        }
+        // With a body, a real server does not look at the query.
+        let query = if body.is_null() { query } else { &Query::default() };
+        query.number("gracePeriodSeconds")?;
         let text = |value: &Value| value.as_str().map(str::to_owned);
         let policy =
             text(&body["propagationPolicy"]).or_else(|| query.get("propagationPolicy").map(str::to_owned));
         let finalizer = match policy.as_deref() {
+            Some(_) if !body["orphanDependents"].is_null() => {
+                let detail = "orphanDependents and deletionPropagation cannot be both set";
+                let cause = Cause::invalid("propagationPolicy", &body["propagationPolicy"], detail);
+                return Err(Failure::invalid_options("DeleteOptions", &[cause]));
+            }
             None | Some("" | "Background") => (body["orphanDependents"] == true).then_some(ORPHAN),
             Some("Foreground") => Some(FOREGROUND),
             Some("Orphan") => Some(ORPHAN),
             Some(other) => {
                 let supported = ["Background", "Foreground", "Orphan"].map(|word| format!("\"{word}\""));
                 let cause = Cause::not_supported("propagationPolicy", &other.into(), &supported);
-                return Err(Failure::invalid_options("DeleteOptions", &cause));
+                return Err(Failure::invalid_options("DeleteOptions", &[cause]));
             }
         };
         let dry_run = text(&body["dryRun"][0]).or_else(|| query.get("dryRun").map(str::to_owned));
@@ -46,7 +62,7 @@ impl DeleteOptions {
             Some("All") => true,
             Some(other) => {
                 let cause = Cause::not_supported("dryRun", &other.into(), &["\"All\"".to_owned()]);
-                return Err(Failure::invalid_options("DeleteOptions", &cause));
+                return Err(Failure::invalid_options("DeleteOptions", &[cause]));
             }
         };
         let preconditions = &body["preconditions"];

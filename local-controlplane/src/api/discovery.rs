@@ -10,6 +10,40 @@ use std::hash::{DefaultHasher, Hash, Hasher};
 
 const AGGREGATED: &str = "application/json;g=apidiscovery.k8s.io;v=v2;as=APIGroupDiscoveryList";
 
+/// What there is beside the groups.
+const PATHS: [&str; 19] = [
+    "/api",
+    "/api/v1",
+    "/apis",
+    "/apis/",
+    "/healthz",
+    "/healthz/etcd",
+    "/healthz/log",
+    "/healthz/ping",
+    "/livez",
+    "/livez/etcd",
+    "/livez/log",
+    "/livez/ping",
+    "/openapi/v3",
+    "/openapi/v3/",
+    "/readyz",
+    "/readyz/etcd",
+    "/readyz/log",
+    "/readyz/ping",
+    "/version",
+];
+
+/// All paths that can be asked for, as `/` shows them.
+pub(crate) fn paths(registry: &Registry) -> Value {
+    let mut paths: Vec<String> = PATHS.map(str::to_owned).to_vec();
+    for (group, versions) in registry.groups() {
+        paths.push(format!("/apis/{group}"));
+        paths.extend(versions.iter().map(|version| format!("/apis/{group}/{version}")));
+    }
+    paths.sort();
+    json!({"paths": paths})
+}
+
 /// The version of Kubernetes whose behaviour this server follows.
 pub(crate) fn version() -> Value {
     json!({

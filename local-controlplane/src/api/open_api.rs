@@ -82,9 +82,26 @@ fn add_named(name: &str, schemas: &mut BTreeMap<String, Value>) {
         return;
     }
     if let Some(schema) = open_api_definitions().get(name) {
-        schemas.insert(name.to_owned(), schema.clone());
+        schemas.insert(name.to_owned(), described(schema));
         add_referenced(schema, schemas);
     }
+}
+
+/// A schema as upstream writes it: what is said of a field stands beside its type, and metadata may be left out.
+fn described(schema: &Value) -> Value {
+    let mut schema = schema.clone();
+    if schema["properties"]["metadata"].is_object()
+        && let Some(required) = schema.get_mut("required").and_then(Value::as_array_mut)
+    {
+        required.retain(|name| name != "metadata");
+    }
+    let properties = schema.get_mut("properties").and_then(Value::as_object_mut);
+    for property in properties.into_iter().flat_map(Map::values_mut) {
+        if let Some(reference) = property.as_object_mut().and_then(|map| map.remove("$ref")) {
+            property["allOf"] = json!([{"$ref": reference}]);
+        }
+    }
+    schema
 }
 
 fn add_referenced(schema: &Value, schemas: &mut BTreeMap<String, Value>) {

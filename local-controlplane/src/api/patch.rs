@@ -6,11 +6,13 @@ use super::incoming::{self, Origin};
 use super::query::WriteOptions;
 use super::strategic;
 use super::target::Resource;
-use super::write::{Intent, Written, key_of, replace};
+use super::write::{Intent, Written, key_of, replace, with_warnings};
 use crate::failure::{Cause, Failure};
 use crate::kinds::Kind;
 use crate::plane::Plane;
 use crate::store::Stored;
+use http::StatusCode;
+use serde::de::IgnoredAny;
 use serde_json::Value;
 
 const JSON_PATCH: &str = "application/json-patch+json";
@@ -43,9 +45,12 @@ impl Patch {
         match media {
             JSON_PATCH => json_operations(body),
             MERGE_PATCH => object().map(Self::Merge),
+            STRATEGIC_PATCH if !kind.custom && serde_json::from_slice::<IgnoredAny>(body).is_err() => {
+                Err(Failure::bad_request("invalid JSON patch"))
+            }
             STRATEGIC_PATCH if !kind.custom => object().map(Self::Strategic),
             _ if kind.custom => Err(Failure::unsupported_media_type(SERVED)),
-            _ => Err(Failure::unsupported_media_type(SERVED_BUILTIN)),
+            _ => Err(Failure::unsupported_patch(SERVED_BUILTIN)),
         }
     }
 
@@ -80,7 +85,7 @@ fn json_operations(body: &[u8]) -> Result<Patch, Failure> {
     let patch = serde_json::from_value(operations);
     patch
         .map(Patch::Json)
-        .map_err(|error| Failure::bad_request(format!("error decoding patch: {error}")))
+        .map_err(|error| Failure::unprocessable(format!("the server rejected our request: {error}")))
 }
 
 /// Applies the operations in order. `replace` of a missing key adds it, as upstream's library does.
@@ -98,12 +103,35 @@ fn apply_operations(patch: &json_patch::Patch, object: &mut Value) -> Result<(),
                 *operation = PatchOperation::Add(AddOperation { path, value });
             }
         }
+        if operation.path().as_str().is_empty() {
+            let why = "the server rejected our request: the whole object cannot be replaced";
+            return Err(Failure::unprocessable(why));
+        }
+        if let PatchOperation::Test(test) = operation
+            && test.value.is_null()
+            && object.pointer(test.path.as_str()).is_none()
+        {
+            // What is missing is as good as null.
+            continue;
+        }
         let one = std::slice::from_ref(operation);
         let applied = json_patch::patch(object, one);
         applied
             .map_err(|error| Failure::unprocessable(format!("the server rejected our request: {error}")))?;
     }
     Ok(())
+}
+
+/// What is no JSON at all is refused first, then a patch of nothing, and only then a patch that makes no sense.
+pub(crate) fn missing_first(plane: &Plane, resource: &Resource, body: &[u8], failure: Failure) -> Failure {
+    let kind = &resource.kind;
+    let key = key_of(resource);
+    let is_there = plane.store.read(|state| state.get(&kind.table, &key).is_some());
+    match failure.code {
+        StatusCode::UNSUPPORTED_MEDIA_TYPE => failure,
+        _ if is_there || serde_json::from_slice::<IgnoredAny>(body).is_err() => failure,
+        _ => Failure::not_found(kind.subject(&key.name)),
+    }
 }
 
 /// PATCH of an object.
@@ -121,11 +149,10 @@ pub(crate) fn patch(
         };
         let mut object = kind.to_wire(stored.value());
         patch.apply(&mut object)?;
-        check_identity(kind, &stored, &object)?;
-        incoming::check_envelope(resource, &mut object)?;
-        let warnings = incoming::decode(kind, &mut object, &[], options.validation, Origin::Patch)?;
-        let written = replace(plane, writer, resource, &stored, object, Intent::update(options))?;
-        Ok(written.with_warnings(warnings))
+        let warnings = incoming::read(resource, &mut object, &[], options.validation, Origin::Patch)?;
+        let written = check_identity(kind, &stored, &object)
+            .and_then(|()| replace(plane, writer, resource, &stored, object, Intent::update(options)));
+        with_warnings(written, warnings)
     })
 }
 
@@ -141,10 +168,17 @@ pub(crate) fn check_identity(kind: &Kind, stored: &Stored, patched: &Value) -> R
         return Err(Failure::bad_request(message));
     }
     match metadata["resourceVersion"].as_str() {
-        None | Some("") => {}
+        None | Some("" | "0") if kind.rules.unconditional_update => {}
+        None | Some("" | "0") => {
+            let detail = "must be specified for an update";
+            let cause = Cause::invalid("metadata.resourceVersion", &0.into(), detail);
+            return Err(Failure::invalid(kind.subject(name), &[cause]));
+        }
         Some(version) if version == stored.revision.to_string() => {}
         Some(version) if version.parse::<u64>().is_err() => {
-            return Err(Failure::internal(format!("invalid resource version {version:?}")));
+            return Err(Failure::unclassified(format!(
+                "invalid resource version {version:?}"
+            )));
         }
         Some(_) => return Err(Failure::modified(kind.subject(name))),
     }

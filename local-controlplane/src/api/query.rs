@@ -49,8 +49,10 @@ impl Query {
             .filter(|value| !value.is_empty())
     }
 
+    /// Whether a parameter is there and does not say no, as upstream's conversion has it.
     pub(crate) fn flag(&self, key: &str) -> bool {
-        matches!(self.get(key), Some("true" | "1"))
+        let found = self.0.iter().find(|(name, _)| name == key);
+        found.is_some_and(|(_, value)| !matches!(value.to_ascii_lowercase().as_str(), "false" | "0"))
     }
 
     pub(crate) fn number(&self, key: &str) -> Result<Option<i64>, Failure> {
@@ -67,7 +69,7 @@ impl Query {
     pub(crate) fn write_options(&self, kind: &str, user_agent: &str) -> Result<WriteOptions, Failure> {
         let unsupported = |field: &str, value: Value, supported: &[&str]| {
             let supported: Vec<String> = supported.iter().map(|word| format!("\"{word}\"")).collect();
-            Failure::invalid_options(kind, &Cause::not_supported(field, &value, &supported))
+            Failure::invalid_options(kind, &[Cause::not_supported(field, &value, &supported)])
         };
         let validation = match self.get("fieldValidation") {
             None | Some("Warn") => FieldValidation::Warn,
@@ -88,7 +90,7 @@ impl Query {
         };
         let manager = match self.get("fieldManager") {
             Some(manager) => {
-                check_manager(manager).map_err(|cause| Failure::invalid_options(kind, &cause))?
+                check_manager(manager).map_err(|cause| Failure::invalid_options(kind, &[cause]))?
             }
             None => manager_of(user_agent),
         };
@@ -106,7 +108,7 @@ impl Query {
         let options = self.write_options("PatchOptions", user_agent)?;
         if self.get("force").is_some() {
             let cause = Cause::forbidden("force", "may not be specified for non-apply patch");
-            return Err(Failure::invalid_options("PatchOptions", &cause));
+            return Err(Failure::invalid_options("PatchOptions", &[cause]));
         }
         Ok(options)
     }

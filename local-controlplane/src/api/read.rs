@@ -62,7 +62,7 @@ pub(crate) async fn list(
     let limit = usize::try_from(query.number("limit")?.unwrap_or(0)).unwrap_or(0);
     let (version, after) = match query.get("continue") {
         Some(token) => {
-            let goes_on = Continuation::parse(token, query)?;
+            let goes_on = Continuation::parse(token, query, resource.namespace.as_deref())?;
             (
                 goes_on.revision.map_or(Version::Newest, Version::Exact),
                 Some(goes_on.after),
@@ -70,9 +70,10 @@ pub(crate) async fn list(
         }
         None => (version(query)?, None),
     };
+    query.number("timeoutSeconds")?;
     if query.flag("sendInitialEvents") {
         let cause = Cause::forbidden("sendInitialEvents", "sendInitialEvents is forbidden for list");
-        return Err(Failure::invalid_options("ListOptions", &cause));
+        return Err(Failure::invalid_options("ListOptions", &[cause]));
     }
     // Version 0 means "whatever is at hand", and a real server's cache then gives everything at once.
     let limit = if query.get("resourceVersion") == Some("0") {
@@ -108,9 +109,10 @@ fn snapshot(
                 Ok((state.revision(), objects))
             }
             Version::Exact(revision) => {
-                let rewound = table.map_or(Some(Objects::new()), |table| {
-                    table.history.rewind(&table.objects, revision)
-                });
+                let rewound = match table {
+                    Some(table) => table.history.rewind(&table.objects, revision),
+                    None => (revision >= state.floor()).then(Objects::new),
+                };
                 let mut objects = rewound.ok_or_else(|| expired(after))?;
                 objects.retain(|key, _| {
                     resource
@@ -186,7 +188,7 @@ impl Continuation {
         URL_SAFE_NO_PAD.encode(json!({"v": "meta.k8s.io/v1", "rv": revision, "start": start}).to_string())
     }
 
-    fn parse(token: &str, query: &Query) -> Result<Self, Failure> {
+    fn parse(token: &str, query: &Query, within: Option<&str>) -> Result<Self, Failure> {
         if query.get("resourceVersion").is_some_and(|version| version != "0") {
             return Err(Failure::bad_request(
                 "specifying resource version is not allowed when using continue",
@@ -196,7 +198,13 @@ impl Continuation {
         let json: Option<Value> = decoded.and_then(|bytes| serde_json::from_slice(&bytes).ok());
         let parsed = json.and_then(|json| {
             let revision = u64::try_from(json["rv"].as_i64()?).ok();
-            let (namespace, name) = json["start"].as_str()?.split_once('/')?;
+            // Within a namespace, the start is a name after a slash or without one.
+            let start = json["start"].as_str()?.trim_end_matches('\0');
+            let (namespace, name) = match (within, start.split_once('/')) {
+                (Some(within), Some(("", name))) => (within, name),
+                (_, Some(parts)) => parts,
+                (within, None) => (within?, start),
+            };
             Some(Self {
                 revision,
                 after: Key::new(namespace, name),
@@ -221,7 +229,7 @@ pub(crate) fn revision(query: &Query) -> Result<Option<u64>, Failure> {
 
 fn version(query: &Query) -> Result<Version, Failure> {
     let revision = revision(query)?;
-    let invalid = |cause: Cause| Err(Failure::invalid_options("ListOptions", &cause));
+    let invalid = |cause: Cause| Err(Failure::invalid_options("ListOptions", &[cause]));
     let field = "resourceVersionMatch";
     match (query.get(field), revision) {
         (None, None | Some(0)) => Ok(Version::Newest),
@@ -244,15 +252,13 @@ fn version(query: &Query) -> Result<Version, Failure> {
 
 /// Waits until the store has reached a revision, as long as a real server would.
 async fn wait_for(plane: &Plane, revision: u64) -> Result<(), Failure> {
-    let reached = || plane.store.read(|state| state.revision()) >= revision;
-    if reached() {
+    if plane.store.read(|state| state.revision()) >= revision {
         return Ok(());
     }
-    let mut changes = plane.store.subscribe_all();
-    let waiting = changes.wait_for(|_| reached());
-    match tokio::time::timeout(PATIENCE, waiting).await {
-        Ok(Ok(_)) => Ok(()),
-        _ => Err(Failure::version_too_large(
+    match tokio::time::timeout(PATIENCE, plane.store.settle(revision)).await {
+        // When the disk has failed, whoever shows what was read is told.
+        Ok(_) => Ok(()),
+        Err(_) => Err(Failure::version_too_large(
             revision,
             plane.store.read(|state| state.revision()),
         )),

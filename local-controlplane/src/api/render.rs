@@ -1,7 +1,7 @@
 //! Objects as clients see them: plain, as a table, or as metadata only.
 
 use super::accept::{Format, Shape};
-use crate::kinds::Kind;
+use crate::kinds::{Column, Kind};
 use crate::store::Stored;
 use bytes::{BufMut, Bytes, BytesMut};
 use serde_json::{Value, json};
@@ -67,6 +67,8 @@ impl View {
             }
             Shape::Partial => {
                 let items: Vec<Value> = wires.iter().map(partial).collect();
+                // A real server leaves the empty list nil.
+                let items = (!items.is_empty()).then_some(items);
                 let (list, version) = ("PartialObjectMetadataList", "meta.k8s.io/v1");
                 json!({"kind": list, "apiVersion": version, "metadata": metadata, "items": items})
             }
@@ -82,14 +84,8 @@ impl View {
         metadata: &Value,
         headers: bool,
     ) -> Value {
-        let definitions: Vec<Value> = match headers {
-            true => kind
-                .columns
-                .iter()
-                .map(super::super::kinds::Column::definition)
-                .collect(),
-            false => Vec::new(),
-        };
+        let definitions: Option<Vec<Value>> =
+            headers.then(|| kind.columns.iter().map(Column::definition).collect());
         let row = |object: &Value| {
             let cells: Vec<Value> = kind.columns.iter().map(|column| column.cell(object)).collect();
             let shown = match self.include {
@@ -126,7 +122,7 @@ fn verbatim_list(kind: &Kind, objects: &[Arc<Stored>], metadata: &Value) -> Byte
         "{{\"kind\":\"{}\",\"apiVersion\":\"{version}\",\"metadata\":{metadata},\"items\":[",
         kind.list_kind
     );
-    // Stored objects are serialized with sorted keys, so their type always comes first.
+    // Stored objects are serialized with sorted keys, so the type of most comes first.
     let type_prefix = format!("{{\"apiVersion\":\"{version}\",\"kind\":\"{}\",", kind.kind);
     let size: usize = objects.iter().map(|object| object.json.len() + 1).sum();
     let mut list = BytesMut::with_capacity(head.len() + size + 2);
@@ -144,7 +140,8 @@ fn verbatim_list(kind: &Kind, objects: &[Arc<Stored>], metadata: &Value) -> Byte
                 list.put_u8(b'{');
                 list.put_slice(rest);
             }
-            None => list.put_slice(&object.json),
+            None if kind.custom => list.put_slice(&object.json),
+            None => list.put_slice(without_type(kind, object.value()).to_string().as_bytes()),
         }
     }
     list.put_slice(b"]}");

@@ -43,7 +43,7 @@ impl Call<'_> {
             .get(ACCEPT)
             .and_then(|value| value.to_str().ok());
         let view = View {
-            format: Format::negotiate(accept)?,
+            format: Format::negotiate(accept, self.resource.name.is_none())?,
             include: include(&query),
         };
         let fields = self.field_selector(&query);
@@ -158,7 +158,8 @@ impl Call<'_> {
                 self.show(view, written).await
             }
             Verb::Patch => {
-                let patch = Patch::parse(&resource.kind, media, body)?;
+                let patch = Patch::parse(&resource.kind, media, body)
+                    .map_err(|failure| patch::missing_first(plane, resource, body, failure))?;
                 let options = query.patch_options(self.agent)?;
                 let written = patch::patch(plane, resource, &patch, &options)?;
                 self.show(view, written).await
@@ -191,6 +192,9 @@ impl Call<'_> {
         match delete::delete(plane, &self.resource, &options)? {
             Deletion::Gone(last) => {
                 self.settle(last.revision).await?;
+                if kind.rules.shows_deleted {
+                    return encode(StatusCode::OK, view, view.stored(kind, &last, true));
+                }
                 Ok(answer::encoded(
                     StatusCode::OK,
                     view.format,

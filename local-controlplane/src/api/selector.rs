@@ -1,7 +1,7 @@
 //! Label and field selectors.
 
 use crate::failure::Failure;
-use crate::kinds::{Kind, at};
+use crate::kinds::{Kind, at, check_label_value, check_qualified};
 use crate::store::Stored;
 use serde_json::Value;
 use std::collections::BTreeMap;
@@ -148,8 +148,8 @@ fn requirement(part: &str) -> Option<Requirement> {
         (part, Test::Exists)
     };
     let key = key.trim();
-    let good = |letter: char| letter.is_ascii_alphanumeric() || "-_./".contains(letter);
-    (!key.is_empty() && key.chars().all(good)).then(|| Requirement {
+    let good = check_qualified(key).is_empty();
+    good.then(|| Requirement {
         key: key.to_owned(),
         test,
     })
@@ -157,8 +157,7 @@ fn requirement(part: &str) -> Option<Requirement> {
 
 fn plain(value: &str) -> Option<String> {
     let value = value.trim();
-    let good = |letter: char| letter.is_ascii_alphanumeric() || "-_.".contains(letter);
-    value.chars().all(good).then(|| value.to_owned())
+    check_label_value(value).is_empty().then(|| value.to_owned())
 }
 
 fn field_requirement(kind: &Kind, part: &str) -> Result<FieldRequirement, Failure> {
@@ -173,7 +172,14 @@ fn field_requirement(kind: &Kind, part: &str) -> Result<FieldRequirement, Failur
     };
     let always = ["metadata.name", "metadata.namespace"];
     if !always.contains(&path) && !kind.rules.selectable.iter().any(|selectable| selectable == path) {
-        return Err(Failure::bad_request(format!("field label not supported: {path}")));
+        return Err(Failure::bad_request(
+            match kind.rules.selectable.is_empty() && !kind.custom {
+                true => format!(
+                    "\"{path}\" is not a known field selector: only \"metadata.name\", \"metadata.namespace\""
+                ),
+                false => format!("field label not supported: {path}"),
+            },
+        ));
     }
     Ok(FieldRequirement {
         path: path.into(),

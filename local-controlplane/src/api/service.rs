@@ -1,5 +1,6 @@
 //! The tower service: who asks, for what, and which part answers.
 
+use super::accept::Format;
 use super::answer::{self, Answer, ApiBody};
 use super::target::Target;
 use super::{discovery, open_api, resource};
@@ -66,6 +67,7 @@ impl ApiService {
             return answer::failure(&failure);
         }
         let accept = parts.headers.get(ACCEPT).and_then(|value| value.to_str().ok());
+        let format = Format::negotiate(accept, true).unwrap_or(Format::JSON);
         match target {
             Target::Resource(resource) => {
                 let agent = self.user_agent(&parts.headers);
@@ -78,12 +80,17 @@ impl ApiService {
                 };
                 call.answer(body)
                     .await
-                    .unwrap_or_else(|failure| answer::failure(&failure))
+                    .unwrap_or_else(|failure| answer::refusal(&failure, format))
             }
             Target::NoSuchResource => answer::failure(&Failure::no_such_resource()),
+            Target::NoName(name) => {
+                let message = format!("Name parameter invalid: \"{name}\": may not be '{name}'");
+                answer::failure(&Failure::bad_request(message))
+            }
             Target::Nothing => answer::page_not_found(),
             _ if parts.method != Method::GET => answer::failure(&Failure::method_not_allowed()),
             Target::Health => health(&parts),
+            Target::Root => answer::json(StatusCode::OK, &discovery::paths(&registry)),
             Target::Version => answer::json(StatusCode::OK, &discovery::version()),
             Target::OpenApi => answer::json(StatusCode::OK, &open_api::index(&registry)),
             Target::OpenApiOf(group, version) => {

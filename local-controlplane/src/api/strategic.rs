@@ -51,11 +51,12 @@ fn merge_map(fields: &mut Map<String, Value>, patch: &Map<String, Value>) -> Res
             fields.clear();
             return Ok(());
         }
-        Some(other) => return Err(Failure::bad_request(format!("unknown patch type found: {other}"))),
+        Some(other) => return Err(Failure::unclassified(format!("unknown patch type: {other}"))),
     }
     if let Some(retained) = patch.get(RETAIN).and_then(Value::as_array) {
         fields.retain(|key, _| retained.iter().any(|retained| retained == key));
     }
+    let before = fields.clone();
     for (key, value) in patch {
         if key == DIRECTIVE || key == RETAIN || key.starts_with(ORDER) {
             continue;
@@ -68,7 +69,14 @@ fn merge_map(fields: &mut Map<String, Value>, patch: &Map<String, Value>) -> Res
     }
     for (key, order) in patch {
         if let (Some(list), Some(order)) = (key.strip_prefix(ORDER), order.as_array()) {
-            put_in_order(list, fields.get_mut(list), order);
+            check_order(list, patch, order)?;
+            let server = before.get(list).and_then(Value::as_array);
+            put_in_order(
+                list,
+                fields.get_mut(list),
+                order,
+                server.map_or(&[], Vec::as_slice),
+            );
         }
     }
     Ok(())
@@ -112,17 +120,17 @@ fn merge_list(name: &str, list: &[Value], patch: &[Value]) -> Result<Vec<Value>,
             .cloned()
             .collect());
     }
+    let mut merged = list.to_vec();
     if SETS.contains(&name) {
-        // What the patch names comes first, as upstream has it.
-        let others = list.iter().filter(|item| !patch.contains(item));
-        return Ok(patch.iter().chain(others).cloned().collect());
+        merged.extend(patch.iter().filter(|item| !list.contains(item)).cloned());
+        return Ok(ordered(name, merged, patch, list));
     }
     let Some(key) = merge_key(name) else {
         return Ok(patch.to_vec());
     };
-    let mut merged = list.to_vec();
     for item in patch {
-        if item[key].is_null() {
+        // With nothing to merge into, upstream takes the patch as it is.
+        if item[key].is_null() && !list.is_empty() {
             return Err(Failure::bad_request(format!(
                 "map: {item} does not contain declared merge key: {key}"
             )));
@@ -135,7 +143,7 @@ fn merge_list(name: &str, list: &[Value], patch: &[Value]) -> Result<Vec<Value>,
             (None, false) => merged.push(item.clone()),
         }
     }
-    Ok(merged)
+    Ok(ordered(name, merged, patch, list))
 }
 
 fn delete_from(list: Option<&mut Value>, deleted: &Value) {
@@ -144,21 +152,52 @@ fn delete_from(list: Option<&mut Value>, deleted: &Value) {
     }
 }
 
-/// Items that the patch orders come first, in its order; the others keep theirs.
-fn put_in_order(name: &str, list: Option<&mut Value>, order: &[Value]) {
-    let Some(list) = list.and_then(Value::as_array_mut) else {
-        return;
-    };
-    let same = |item: &Value, wanted: &Value| match merge_key(name) {
-        Some(key) => item[key] == wanted[key],
-        None => item == wanted,
-    };
-    list.sort_by_key(|item| {
-        order
-            .iter()
-            .position(|wanted| same(item, wanted))
-            .unwrap_or(usize::MAX)
-    });
+/// Merges two orders: what the patch names is in the patch's order, what only the server has in the server's. Where the
+/// server's order says nothing of two of them, the patch's one comes first.
+fn ordered(name: &str, items: Vec<Value>, patch: &[Value], server: &[Value]) -> Vec<Value> {
+    let key = merge_key(name);
+    let same = |a: &Value, b: &Value| key.map_or_else(|| a == b, |key| a[key] == b[key]);
+    let place = |list: &[Value], item: &Value| list.iter().position(|other| same(other, item));
+    let (mut ours, mut theirs): (Vec<Value>, Vec<Value>) =
+        items.into_iter().partition(|item| place(patch, item).is_some());
+    ours.sort_by_key(|item| place(patch, item));
+    theirs.sort_by_key(|item| place(server, item));
+    let mut merged = Vec::with_capacity(ours.len() + theirs.len());
+    let (mut ours, mut theirs) = (ours.into_iter().peekable(), theirs.into_iter().peekable());
+    while let (Some(our), Some(their)) = (ours.peek(), theirs.peek()) {
+        let before = matches!((place(server, their), place(server, our)), (Some(a), Some(b)) if a < b);
+        merged.extend(if before { theirs.next() } else { ours.next() });
+    }
+    merged.extend(ours);
+    merged.extend(theirs);
+    merged
+}
+
+/// Puts a list in the order that a patch demands.
+fn put_in_order(name: &str, list: Option<&mut Value>, order: &[Value], server: &[Value]) {
+    if let Some(list) = list.and_then(Value::as_array_mut) {
+        *list = ordered(name, std::mem::take(list), order, server);
+    }
+}
+
+/// Whether what the patch has of a list comes in the order that it demands.
+fn check_order(key: &str, patch: &Map<String, Value>, order: &[Value]) -> Result<(), Failure> {
+    let merge_key = merge_key(key);
+    let same = |a: &Value, b: &Value| merge_key.map_or_else(|| a == b, |key| a[key] == b[key]);
+    let mut rest = order.iter();
+    let items = patch.get(key).and_then(Value::as_array);
+    for item in items
+        .into_iter()
+        .flatten()
+        .filter(|item| item[DIRECTIVE].is_null())
+    {
+        if !rest.any(|wanted| same(wanted, item)) {
+            return Err(Failure::unclassified(format!(
+                "the order in the patch list of {key} does not match its $setElementOrder"
+            )));
+        }
+    }
+    Ok(())
 }
 
 #[cfg(test)]

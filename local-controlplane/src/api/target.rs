@@ -12,6 +12,8 @@ pub(crate) enum Target {
     /// `/healthz`, `/livez`, `/readyz` and the checks below them.
     Health,
     Version,
+    /// `/`: the paths that there are.
+    Root,
     /// `/api` and `/apis`: all groups.
     Groups {
         core: bool,
@@ -24,6 +26,8 @@ pub(crate) enum Target {
     /// The document of one group and version.
     OpenApiOf(String, String),
     Resource(Resource),
+    /// A name that no object can have.
+    NoName(String),
     /// A known group and version without such a resource.
     NoSuchResource,
     Nothing,
@@ -70,14 +74,21 @@ impl Verb {
 
 impl Target {
     pub(crate) fn parse(path: &str, registry: &Registry) -> Self {
-        let parts: Vec<String> = path
-            .split('/')
-            .filter(|part| !part.is_empty())
-            .map(percent_decode)
-            .collect();
-        let parts: Vec<&str> = parts.iter().map(String::as_str).collect();
+        // As upstream does it: an escaped slash separates like any other.
+        let path = &percent_decode(path);
+        let is_api = path.starts_with("/api/v1/") || path.starts_with("/apis/");
+        if path.contains("//") {
+            return if is_api {
+                Self::NoSuchResource
+            } else {
+                Self::Nothing
+            };
+        }
+        let parts: Vec<&str> = path.split('/').filter(|part| !part.is_empty()).collect();
         match parts.as_slice() {
-            ["healthz" | "livez" | "readyz", ..] => Self::Health,
+            [] => Self::Root,
+            ["healthz" | "livez" | "readyz"] => Self::Health,
+            ["healthz" | "livez" | "readyz", "ping" | "etcd" | "log"] => Self::Health,
             ["version"] => Self::Version,
             ["api"] => Self::Groups { core: true },
             ["apis"] => Self::Groups { core: false },
@@ -88,9 +99,11 @@ impl Target {
                 Self::OpenApiOf((*group).into(), (*version).into())
             }
             ["api", "v1", rest @ ..] => Self::within("", "v1", rest, registry),
+            ["api", _, ..] => Self::NoSuchResource,
             ["apis", group, version, rest @ ..] if !registry.of(group, version).is_empty() => {
                 Self::within(group, version, rest, registry)
             }
+            ["apis", group, _, ..] if registry.is_builtin(group) => Self::NoSuchResource,
             _ => Self::Nothing,
         }
     }
@@ -128,6 +141,9 @@ impl Target {
         };
         if !served {
             return Self::NoSuchResource;
+        }
+        if let Some(name) = name.filter(|name| matches!(*name, "." | "..")) {
+            return Self::NoName(name.to_owned());
         }
         Self::Resource(Resource {
             kind: Arc::clone(kind),

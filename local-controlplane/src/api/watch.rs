@@ -116,35 +116,42 @@ fn start(query: &Query) -> Result<Start, Failure> {
         None => 0,
         Some(Ok(revision)) => revision,
         Some(Err(_)) => {
-            return Err(Failure::internal(
+            return Err(Failure::unclassified(
                 "invalid resource version: it must be a decimal number",
             ));
         }
     };
-    let invalid = |cause: Cause| Err(Failure::invalid_options("ListOptions", &cause));
+    let invalid = |causes: &[Cause]| Err(Failure::invalid_options("ListOptions", causes));
     let matching = query.get("resourceVersionMatch");
+    if query.get("continue").is_some() {
+        let cause = Cause::forbidden("resourceVersionMatch", "continue is forbidden for watch");
+        return invalid(&[cause]);
+    }
+    let not_supported = |other: &str| {
+        let supported = ["\"NotOlderThan\"".to_owned()];
+        Cause::not_supported("resourceVersionMatch", &other.into(), &supported)
+    };
     match (query.get("sendInitialEvents"), matching) {
         (None, None) if revision == 0 => Ok(Start::Now { mark_end: false }),
         (None, None) => Ok(Start::After(revision)),
-        (None, Some(_)) => {
+        (None, Some(given)) => {
             let detail = "resourceVersionMatch is forbidden for watch unless sendInitialEvents is provided";
-            invalid(Cause::forbidden("resourceVersionMatch", detail))
+            let mut causes = vec![Cause::forbidden("resourceVersionMatch", detail)];
+            causes.extend((given != "NotOlderThan").then(|| not_supported(given)));
+            invalid(&causes)
         }
         (Some(_), None) => {
             let detail = "sendInitialEvents requires setting resourceVersionMatch to NotOlderThan";
-            invalid(Cause::forbidden("resourceVersionMatch", detail))
+            invalid(&[Cause::forbidden("resourceVersionMatch", detail)])
         }
         (Some(_), Some("NotOlderThan")) if query.flag("sendInitialEvents") => Ok(Start::Now {
             mark_end: query.flag("allowWatchBookmarks"),
         }),
         (Some(_), Some("NotOlderThan")) => Ok(Start::After(revision)),
         (Some(_), Some(other)) => {
-            let supported = ["\"NotOlderThan\"".to_owned()];
-            invalid(Cause::not_supported(
-                "resourceVersionMatch",
-                &other.into(),
-                &supported,
-            ))
+            let detail = "sendInitialEvents requires setting resourceVersionMatch to NotOlderThan";
+            let forbidden = Cause::forbidden("resourceVersionMatch", detail);
+            invalid(&[forbidden, not_supported(other)])
         }
     }
 }

@@ -17,6 +17,9 @@ use http::StatusCode;
 use serde_json::{Value, json};
 use std::sync::Arc;
 
+/// What is used of a longer `generateName` (`k8s.io/apiserver/pkg/storage/names`).
+const MAX_GENERATED_PREFIX: usize = 58;
+
 /// What a write leaves behind for its answer.
 #[derive(Debug)]
 pub(crate) struct Written {
@@ -78,7 +81,7 @@ impl Written {
         }
     }
 
-    pub(crate) fn with_warnings(mut self, warnings: Vec<String>) -> Self {
+    fn with_warnings(mut self, warnings: Vec<String>) -> Self {
         self.warnings = warnings;
         self
     }
@@ -95,26 +98,17 @@ pub(crate) fn create(
         value: mut object,
         duplicates,
     } = body;
-    incoming::check_envelope(resource, &mut object)?;
-    let warnings = incoming::decode(
-        &resource.kind,
+    let warnings = incoming::read(
+        resource,
         &mut object,
         &duplicates,
         options.validation,
         Origin::Body,
     )?;
-    if object["metadata"]["resourceVersion"]
-        .as_str()
-        .is_some_and(|version| !version.is_empty())
-    {
-        return Err(Failure::internal(
-            "resourceVersion should not be set on objects to be created",
-        ));
-    }
     let written = plane
         .store
-        .write(|writer| insert(plane, writer, resource, object, Intent::update(options)))?;
-    Ok(written.with_warnings(warnings))
+        .write(|writer| insert(plane, writer, resource, object, Intent::update(options)));
+    with_warnings(written, warnings)
 }
 
 /// PUT.
@@ -129,18 +123,16 @@ pub(crate) fn update(
         duplicates,
     } = body;
     let kind = &resource.kind;
-    incoming::check_envelope(resource, &mut object)?;
-    let name = resource.name.as_deref().unwrap_or_default();
-    match object["metadata"]["name"].as_str() {
-        Some(given) if given == name => {}
-        None | Some("") => return Err(Failure::bad_request("name must be provided")),
-        Some(given) => {
-            let message =
-                format!("the name of the object ({given}) does not match the name on the URL ({name})");
-            return Err(Failure::bad_request(message));
-        }
+    let warnings = incoming::read(
+        resource,
+        &mut object,
+        &duplicates,
+        options.validation,
+        Origin::Body,
+    )?;
+    if let Err(failure) = check_name(resource, &object) {
+        return Err(failure.with_warnings(warnings));
     }
-    let warnings = incoming::decode(kind, &mut object, &duplicates, options.validation, Origin::Body)?;
     let written = plane.store.write(|writer| {
         let key = key_of(resource);
         let Some(stored) = writer.get(&kind.table, &key).cloned() else {
@@ -148,8 +140,31 @@ pub(crate) fn update(
         };
         check_precondition(kind, &object, &stored)?;
         replace(plane, writer, resource, &stored, object, Intent::update(options))
-    })?;
-    Ok(written.with_warnings(warnings))
+    });
+    with_warnings(written, warnings)
+}
+
+/// What is worth a warning is so whether the write succeeds or not.
+pub(crate) fn with_warnings(
+    written: Result<Written, Failure>,
+    warnings: Vec<String>,
+) -> Result<Written, Failure> {
+    match written {
+        Ok(written) => Ok(written.with_warnings(warnings)),
+        Err(failure) => Err(failure.with_warnings(warnings)),
+    }
+}
+
+/// Whether an object has the name that its URL says.
+fn check_name(resource: &Resource, object: &Value) -> Result<(), Failure> {
+    let name = resource.name.as_deref().unwrap_or_default();
+    match object["metadata"]["name"].as_str() {
+        Some(given) if given == name => Ok(()),
+        None | Some("") => Err(Failure::bad_request("name must be provided")),
+        Some(given) => Err(Failure::bad_request(format!(
+            "the name of the object ({given}) does not match the name on the URL ({name})"
+        ))),
+    }
 }
 
 /// A PUT of a missing object: some kinds create it, unless the body says that it means one that was there before.
@@ -157,7 +172,7 @@ fn insert_by_update(
     plane: &Plane,
     writer: &mut Writer<'_>,
     resource: &Resource,
-    mut object: Value,
+    object: Value,
     intent: Intent<'_>,
 ) -> Result<Written, Failure> {
     let (kind, name) = (&resource.kind, resource.name.as_deref().unwrap_or_default());
@@ -168,7 +183,18 @@ fn insert_by_update(
         let why = format!("Precondition failed: UID in precondition: {uid}, UID in object meta: ");
         return Err(Failure::conflict(kind.subject(name), why));
     }
-    if let Some(metadata) = object["metadata"].as_object_mut() {
+    insert_missing(plane, writer, resource, object, intent)
+}
+
+/// Creates what a write of an object did not find. The version that it names is of nothing.
+pub(crate) fn insert_missing(
+    plane: &Plane,
+    writer: &mut Writer<'_>,
+    resource: &Resource,
+    mut object: Value,
+    intent: Intent<'_>,
+) -> Result<Written, Failure> {
+    if let Some(metadata) = object["metadata"].as_object_mut().filter(|_| !intent.dry_run) {
         metadata.remove("resourceVersion");
     }
     insert(plane, writer, resource, object, intent)
@@ -200,7 +226,9 @@ fn check_precondition(kind: &Kind, object: &Value, stored: &Stored) -> Result<()
             Err(Failure::invalid(subject, &[cause]))
         }
         Some(version) => match version.parse::<u64>() {
-            Err(_) => Err(Failure::internal(format!("invalid resource version {version:?}"))),
+            Err(_) => Err(Failure::unclassified(format!(
+                "invalid resource version {version:?}"
+            ))),
             Ok(version) if version != stored.revision => Err(Failure::modified(subject)),
             Ok(_) => Ok(()),
         },
@@ -221,18 +249,21 @@ pub(crate) fn insert(
         resource.namespace.as_deref().unwrap_or_default(),
         object["metadata"]["name"].as_str().unwrap_or_default(),
     );
-    if !key.name.is_empty() {
-        check_namespace(writer, kind, &key)?;
-        if let Some(existing) = writer.get(&kind.table, &key) {
-            let being_deleted = existing.value()["metadata"]["deletionTimestamp"].is_string();
-            return Err(Failure::already_exists(kind.subject(&key.name), being_deleted));
-        }
-    }
+    check_namespace(writer, kind, &key)?;
     stamp_new(plane, kind, &mut object);
     fill_defaults(kind, &mut object);
     follow(resource, None, &mut object, intent);
     (kind.rules.prepare)(&mut object, None);
-    check(kind, &object, None)?;
+    check(kind, &object, None, Vec::new())?;
+    // Upstream's store refuses this, and a dry run does not get that far.
+    if object["metadata"]["resourceVersion"].is_string() && !intent.dry_run {
+        let why = "resourceVersion should not be set on objects to be created";
+        return Err(Failure::unclassified(why));
+    }
+    if let Some(existing) = writer.get(&kind.table, &key) {
+        let being_deleted = existing.value()["metadata"]["deletionTimestamp"].is_string();
+        return Err(Failure::already_exists(kind.subject(&key.name), being_deleted));
+    }
     if intent.dry_run {
         return Ok(Written::new(StatusCode::CREATED, Shown::Loose(object)));
     }
@@ -254,6 +285,7 @@ fn name_it(plane: &Plane, writer: &Writer<'_>, resource: &Resource, object: &mut
     else {
         return;
     };
+    let prefix: String = prefix.chars().take(MAX_GENERATED_PREFIX).collect();
     let namespace = resource.namespace.as_deref().unwrap_or_default();
     let name =
         std::iter::repeat_with(|| format!("{prefix}{}", plane.identities.name_suffix())).find(|name| {
@@ -288,12 +320,7 @@ fn check_namespace(writer: &Writer<'_>, kind: &Kind, key: &Key) -> Result<(), Fa
 /// Sets what only the server sets, whatever the client has sent.
 fn stamp_new(plane: &Plane, kind: &Kind, object: &mut Value) {
     if let Some(metadata) = object["metadata"].as_object_mut() {
-        for field in [
-            "deletionTimestamp",
-            "deletionGracePeriodSeconds",
-            "selfLink",
-            "resourceVersion",
-        ] {
+        for field in ["deletionTimestamp", "deletionGracePeriodSeconds", "selfLink"] {
             metadata.remove(field);
         }
     }
@@ -318,6 +345,7 @@ pub(crate) fn replace(
 ) -> Result<Written, Failure> {
     let kind = &resource.kind;
     let old = kind.to_wire(stored.value());
+    let given_marks = marks(&object);
     let mut new = take_over(resource, &old, object);
     fill_defaults(kind, &mut new);
     follow(resource, Some(&old), &mut new, intent);
@@ -330,7 +358,7 @@ pub(crate) fn replace(
         let generation = old["metadata"]["generation"].as_i64().unwrap_or_default();
         new["metadata"]["generation"] = (generation + 1).into();
     }
-    check(kind, &new, Some(&old))?;
+    check(kind, &new, Some(&old), changed_marks(&given_marks, &old))?;
     check_finalizers(kind, &new, &old)?;
     if intent.dry_run {
         return Ok(Written::new(StatusCode::OK, Shown::Loose(new)));
@@ -360,6 +388,24 @@ fn follow(resource: &Resource, old: Option<&Value>, new: &mut Value, intent: Int
         now: &world::wall_seconds(),
     };
     ownership::follow(&ground, old, new, &author);
+}
+
+/// The marks of a deletion, which only a deletion sets.
+const MARKS: [&str; 2] = ["deletionTimestamp", "deletionGracePeriodSeconds"];
+
+fn marks(object: &Value) -> [Value; 2] {
+    MARKS.map(|field| object["metadata"][field].clone())
+}
+
+/// A client may leave the marks out; it may not write others.
+fn changed_marks(given: &[Value; 2], old: &Value) -> Vec<Cause> {
+    let changed = |(field, given): &(&str, &Value)| !given.is_null() && **given != old["metadata"][*field];
+    MARKS
+        .into_iter()
+        .zip(given)
+        .filter(changed)
+        .map(|(field, given)| Cause::invalid(format!("metadata.{field}"), given, "field is immutable"))
+        .collect()
 }
 
 /// What a client may change of `old`: on `/status` little else than the status, otherwise everything but the server's
@@ -395,7 +441,6 @@ fn take_over(resource: &Resource, old: &Value, mut object: Value) -> Value {
         "deletionTimestamp",
         "deletionGracePeriodSeconds",
         "selfLink",
-        "generateName",
     ];
     for field in keep {
         set_or_remove(&mut new["metadata"], field, old["metadata"][field].clone());
@@ -471,13 +516,17 @@ fn fill_blanks(blank: &Value, object: &mut Value) {
     }
 }
 
-/// Whether an object may be stored.
-fn check(kind: &Kind, object: &Value, old: Option<&Value>) -> Result<(), Failure> {
-    let mut causes = Vec::new();
+/// Whether an object may be stored, when something may be wrong with it already.
+fn check(kind: &Kind, object: &Value, old: Option<&Value>, mut causes: Vec<Cause>) -> Result<(), Failure> {
     kinds::validate_metadata(kind, object, &mut causes);
-    schema::validate(&kind.schema, object, "", &mut causes);
+    let mut broken = Vec::new();
+    if kind.custom {
+        schema::validate(&kind.schema, object, "", &mut broken);
+        broken.extend(incoming::unscalable(kind, object));
+    }
+    // What the metadata lacks was said already, by its own rules.
+    causes.extend(broken.into_iter().filter(|cause| !cause.is_of("metadata.")));
     (kind.rules.validate)(object, old, &mut causes);
-    causes.dedup();
     if causes.is_empty() {
         return Ok(());
     }

@@ -2,7 +2,10 @@
 
 use super::builtin_columns::*;
 use super::columns::Column;
-use super::{Kind, NameRule, Rules, Scale, api_version, custom, deployment, event, lease, topology};
+use super::{
+    Kind, NameRule, Rules, Scale, api_version, config_map, custom, deployment, event, lease, topology,
+};
+use crate::failure::Cause;
 use crate::schema::Definitions;
 use k8s_openapi::api::{apps, authentication, authorization, coordination, core, events, rbac};
 use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions;
@@ -80,15 +83,28 @@ const RBAC: &str = "rbac.authorization.k8s.io";
 const REVIEWS: &str = "authorization.k8s.io";
 
 /// Every row is version `v1`.
-static ROWS: [Row; 17] = [
+static ROWS: [Row; 19] = [
     Row::new("", "configmaps", "ConfigMap", "io.k8s.api.core.v1.ConfigMap")
         .short(&["cm"])
+        .rules(config_map)
         .columns(config_map_columns),
     Row::new("", "events", "Event", "io.k8s.api.core.v1.Event")
         .short(&["ev"])
         .rules(core_event)
         .columns(event_columns)
         .blank(blank_event),
+    // These two are only kept: nothing is limited.
+    Row::new("", "limitranges", "LimitRange", "io.k8s.api.core.v1.LimitRange")
+        .short(&["limits"])
+        .blank(|| json!({"metadata": {}, "spec": {"limits": null}})),
+    Row::new(
+        "",
+        "resourcequotas",
+        "ResourceQuota",
+        "io.k8s.api.core.v1.ResourceQuota",
+    )
+    .short(&["quota"])
+    .blank(|| json!({"metadata": {}, "spec": {}, "status": {}})),
     Row::new("", "namespaces", "Namespace", "io.k8s.api.core.v1.Namespace")
         .cluster()
         .short(&["ns"])
@@ -107,6 +123,7 @@ static ROWS: [Row; 17] = [
         "ServiceAccount",
         "io.k8s.api.core.v1.ServiceAccount",
     )
+    .rules(service_account)
     .short(&["sa"])
     .columns(service_account_columns),
     Row::new("events.k8s.io", "events", "Event", "io.k8s.api.events.v1.Event")
@@ -213,6 +230,8 @@ static DEFINITIONS: LazyLock<Map<String, Value>> = LazyLock::new(|| {
     let mut generator = settings.into_generator();
     generator.subschema_for::<core::v1::ConfigMap>();
     generator.subschema_for::<core::v1::Event>();
+    generator.subschema_for::<core::v1::LimitRange>();
+    generator.subschema_for::<core::v1::ResourceQuota>();
     generator.subschema_for::<core::v1::Namespace>();
     generator.subschema_for::<core::v1::Pod>();
     generator.subschema_for::<core::v1::ServiceAccount>();
@@ -325,6 +344,14 @@ fn lease_rules() -> Rules {
     }
 }
 
+fn config_map() -> Rules {
+    Rules {
+        prepare: config_map::prepare,
+        validate: config_map::validate,
+        ..Rules::default()
+    }
+}
+
 fn namespace() -> Rules {
     Rules {
         status: true,
@@ -332,7 +359,21 @@ fn namespace() -> Rules {
         selectable: vec!["status.phase".into()],
         default: default_namespace,
         prepare: prepare_namespace,
+        validate: validate_namespace,
         ..Rules::default()
+    }
+}
+
+/// The phase follows from the deletion.
+fn validate_namespace(namespace: &Value, _old: Option<&Value>, causes: &mut Vec<Cause>) {
+    let phase = &namespace["status"]["phase"];
+    let expected = match namespace["metadata"]["deletionTimestamp"].is_string() {
+        true => "Terminating",
+        false => "Active",
+    };
+    if *phase != expected {
+        let detail = format!("may only be '{expected}' in this state of `deletionTimestamp`");
+        causes.push(Cause::invalid("status.Phase", phase, detail));
     }
 }
 
@@ -353,6 +394,13 @@ fn prepare_namespace(namespace: &mut Value, old: Option<&Value>) {
     }
 }
 
+fn service_account() -> Rules {
+    Rules {
+        shows_deleted: true,
+        ..Rules::default()
+    }
+}
+
 fn pod() -> Rules {
     let selectable = [
         "spec.nodeName",
@@ -363,6 +411,7 @@ fn pod() -> Rules {
     ];
     Rules {
         generation: true,
+        shows_deleted: true,
         status: true,
         selectable: selectable.map(str::to_owned).to_vec(),
         default: deployment::default_pod,
@@ -389,6 +438,7 @@ fn core_event() -> Rules {
     Rules {
         create_on_update: true,
         selectable: selectable.map(str::to_owned).to_vec(),
+        default: event::complete_core,
         validate: event::validate_core,
         ..Rules::default()
     }
@@ -410,6 +460,7 @@ fn events_group_event() -> Rules {
     Rules {
         create_on_update: true,
         selectable: selectable.map(str::to_owned).to_vec(),
+        default: event::complete_events_group,
         validate: event::validate_events_group,
         view: Some(event::EVENTS_GROUP),
         ..Rules::default()

@@ -66,13 +66,15 @@ fn definition_causes(definition: &Value, causes: &mut Vec<Cause>) {
     for (field, value) in [
         ("spec.group", &group),
         ("spec.names.plural", &plural),
+        ("spec.names.singular", &text(&spec["names"]["singular"])),
         ("spec.names.kind", &text(&spec["names"]["kind"])),
+        ("spec.names.listKind", &text(&spec["names"]["listKind"])),
     ] {
         if value.is_empty() {
             causes.push(Cause::required(field, ""));
         }
     }
-    if metadata::check_subdomain(&group).is_err() && !group.is_empty() {
+    if !metadata::check_subdomain(&group).is_empty() && !group.is_empty() {
         causes.push(Cause::invalid(
             "spec.group",
             &spec["group"],
@@ -86,6 +88,12 @@ fn definition_causes(definition: &Value, causes: &mut Vec<Cause>) {
             name,
             "must be spec.names.plural+\".\"+spec.group",
         ));
+    }
+    for why in metadata::check_label(&plural)
+        .into_iter()
+        .filter(|_| !plural.is_empty())
+    {
+        causes.push(Cause::invalid("spec.names.plural", &spec["names"]["plural"], why));
     }
     if PROTECTED.iter().any(|suffix| group.ends_with(suffix))
         && definition["metadata"]["annotations"][APPROVED].is_null()
@@ -122,6 +130,13 @@ fn validate_versions(definition: &Value, causes: &mut Vec<Cause>) {
             "must have exactly one version marked as storage version",
         ));
     }
+    if definition["status"]["storedVersions"]
+        .as_array()
+        .is_some_and(Vec::is_empty)
+    {
+        let detail = "must have at least one stored version";
+        causes.push(Cause::invalid("status.storedVersions", &json!([]), detail));
+    }
     for (index, version) in versions(definition).enumerate() {
         let path = format!("spec.versions[{index}]");
         let schema = &version["schema"]["openAPIV3Schema"];
@@ -134,6 +149,11 @@ fn validate_versions(definition: &Value, causes: &mut Vec<Cause>) {
         }
         let path = format!("{path}.schema.openAPIV3Schema");
         if schema["type"] != "object" {
+            // One schema for all versions is spoken of as the definition's.
+            let path = match versions(definition).count() {
+                1 => "spec.validation.openAPIV3Schema",
+                _ => &path,
+            };
             causes.push(Cause::invalid(
                 format!("{path}.type"),
                 &schema["type"],

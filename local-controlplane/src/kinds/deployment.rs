@@ -1,5 +1,6 @@
 //! The rules of `apps/v1` Deployment: its defaults, and what its status may say.
 
+use super::metadata::check_label;
 use crate::failure::Cause;
 use serde_json::{Map, Value, json};
 
@@ -116,9 +117,14 @@ pub(super) fn validate(deployment: &Value, old: Option<&Value>, causes: &mut Vec
     let expressions = spec["selector"]["matchExpressions"]
         .as_array()
         .is_some_and(|list| !list.is_empty());
-    if wanted.is_empty() && !expressions {
+    let is_given = spec["selector"].is_object();
+    if !is_given {
         causes.push(Cause::required("spec.selector", ""));
-    } else if wanted.iter().any(|(key, value)| labels.get(key) != Some(value)) {
+    } else if wanted.is_empty() && !expressions {
+        let detail = "empty selector is invalid for deployment";
+        causes.push(Cause::invalid("spec.selector", &spec["selector"], detail));
+    }
+    if !is_given || wanted.iter().any(|(key, value)| labels.get(key) != Some(value)) {
         let detail = "`selector` does not match template `labels`";
         causes.push(Cause::invalid(
             "spec.template.metadata.labels",
@@ -152,6 +158,11 @@ fn validate_containers(spec: &Value, path: &str, causes: &mut Vec<Cause>) {
             if container[field].as_str().is_none_or(str::is_empty) {
                 causes.push(Cause::required(format!("{path}.containers[{index}].{field}"), ""));
             }
+        }
+        let name = container["name"].as_str().unwrap_or_default();
+        for why in check_label(name).into_iter().filter(|_| !name.is_empty()) {
+            let field = format!("{path}.containers[{index}].name");
+            causes.push(Cause::invalid(field, &container["name"], why));
         }
     }
 }

@@ -1,11 +1,14 @@
 //! The rules of `coordination.k8s.io/v1` Lease, with the feature gate `CoordinatedLeaderElection` off.
 
 use crate::failure::Cause;
-use serde_json::Value;
+use serde_json::{Value, json};
 
 /// With the gate off, `strategy` and `preferredHolder` are dropped without a word. Nothing is ever stored of them, so
 /// upstream's exception for values that are already stored has nothing to apply to.
 pub(super) fn prepare(lease: &mut Value, _old: Option<&Value>) {
+    if lease["spec"].is_null() {
+        lease["spec"] = json!({});
+    }
     if let Some(spec) = lease.get_mut("spec").and_then(Value::as_object_mut) {
         spec.remove("strategy");
         spec.remove("preferredHolder");

@@ -6,6 +6,7 @@
 mod builtin;
 mod builtin_columns;
 mod columns;
+mod config_map;
 mod custom;
 mod deployment;
 mod event;
@@ -18,7 +19,7 @@ mod topology;
 pub(crate) use builtin::{builtin_kinds, open_api_definitions};
 pub(crate) use columns::Column;
 pub(crate) use custom::{accepted_status, kinds_of};
-pub(crate) use metadata::{metadata_schema, validate_metadata};
+pub(crate) use metadata::{check_label_value, check_qualified, metadata_schema, validate_metadata};
 pub(crate) use registry::Registry;
 
 use crate::failure::{Cause, Subject};
@@ -65,6 +66,8 @@ pub(crate) struct Rules {
     pub(crate) review: bool,
     /// A PUT of a missing object creates it.
     pub(crate) create_on_update: bool,
+    /// The answer to a deletion is the object, and not only a word.
+    pub(crate) shows_deleted: bool,
     /// A PUT without resourceVersion overwrites.
     pub(crate) unconditional_update: bool,
     /// `metadata.generation` counts changes outside of metadata and status.
@@ -112,6 +115,7 @@ impl Default for Rules {
         Self {
             review: false,
             create_on_update: false,
+            shows_deleted: false,
             unconditional_update: true,
             generation: false,
             status: false,
@@ -175,7 +179,8 @@ impl Kind {
     /// The object `name`, spoken of by its Kind.
     pub(crate) fn kind_subject<'a>(&'a self, name: &'a str) -> Subject<'a> {
         Subject {
-            group: &self.group,
+            // Events of both groups are refused as what they are stored as.
+            group: if self.is_stored_form() { &self.group } else { "" },
             what: &self.kind,
             name,
         }

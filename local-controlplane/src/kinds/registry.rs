@@ -49,6 +49,11 @@ impl Registry {
             .collect()
     }
 
+    /// Whether a group is served by the server itself, and not by definitions only.
+    pub(crate) fn is_builtin(&self, group: &str) -> bool {
+        self.all().any(|kind| kind.group == group && !kind.custom)
+    }
+
     /// The named groups, each with its versions; the core group is not among them.
     pub(crate) fn groups(&self) -> BTreeMap<&str, BTreeSet<&str>> {
         let mut groups: BTreeMap<&str, BTreeSet<&str>> = BTreeMap::new();

@@ -15,6 +15,8 @@ pub(crate) struct Decoded {
     pub(crate) wrong: Vec<WrongType>,
     /// A null is a value, of a wrong type where the schema does not allow it. Otherwise it stands for an absent field.
     pub(crate) keeps_nulls: bool,
+    /// Whether the object is read into Go's types, in whose maps of strings a null is an empty one.
+    pub(crate) is_typed: bool,
 }
 
 /// A value that cannot be what its field holds.
@@ -53,6 +55,15 @@ pub(crate) fn decode(schema: &Schema, value: &mut Value, path: &str, found: &mut
 fn decode_object(schema: &Schema, map: &mut Map<String, Value>, path: &str, found: &mut Decoded) {
     let known = |key: &str| schema.properties.get(key).or(schema.additional.as_ref());
     let of_embedded = |key: &str| schema.embedded && matches!(key, "apiVersion" | "kind" | "metadata");
+    let of_strings = schema
+        .additional
+        .as_ref()
+        .is_some_and(|additional| additional.types == Types::String);
+    if found.is_typed && of_strings {
+        for value in map.values_mut().filter(|value| value.is_null()) {
+            *value = "".into();
+        }
+    }
     map.retain(|key, value| {
         if value.is_null() && !found.keeps_nulls {
             return known(key).map_or(schema.preserve_unknown, |property| property.nullable);

@@ -9,7 +9,7 @@ pub(crate) fn validate(schema: &Schema, value: &Value, path: &str, causes: &mut 
     match value {
         Value::Null if schema.nullable => return,
         Value::Object(map) => validate_object(schema, map, path, causes),
-        Value::Array(items) => validate_list(schema, items, value, path, causes),
+        Value::Array(items) => validate_list(schema, items, path, causes),
         Value::String(text) => validate_text(schema, text, value, path, causes),
         Value::Number(_) => validate_number(schema, value, path, causes),
         Value::Null | Value::Bool(_) => {}
@@ -24,33 +24,28 @@ pub(crate) fn validate(schema: &Schema, value: &Value, path: &str, causes: &mut 
 }
 
 fn validate_object(schema: &Schema, map: &Map<String, Value>, path: &str, causes: &mut Vec<Cause>) {
-    for name in schema.required.iter().filter(|name| !map.contains_key(*name)) {
-        causes.push(Cause::required(child(path, name), ""));
-    }
     for (name, value) in map {
         if let Some(property) = schema.properties.get(name).or(schema.additional.as_ref()) {
             validate(property, value, &child(path, name), causes);
         }
     }
+    for name in schema.required.iter().filter(|name| !map.contains_key(*name)) {
+        causes.push(Cause::required(child(path, name), ""));
+    }
     let count = map.len() as u64;
-    let whole = || Value::Object(map.clone());
     if let Some(limit) = schema.limits.min_properties.filter(|limit| count < *limit) {
         causes.push(Cause::invalid(
             path,
-            &whole(),
-            format!("must have at least {limit} properties"),
+            &count.into(),
+            format!("{path} in body should have at least {limit} properties"),
         ));
     }
     if let Some(limit) = schema.limits.max_properties.filter(|limit| count > *limit) {
-        causes.push(Cause::invalid(
-            path,
-            &whole(),
-            format!("must have at most {limit} properties"),
-        ));
+        causes.push(Cause::too_many(path, count, limit));
     }
 }
 
-fn validate_list(schema: &Schema, items: &[Value], whole: &Value, path: &str, causes: &mut Vec<Cause>) {
+fn validate_list(schema: &Schema, items: &[Value], path: &str, causes: &mut Vec<Cause>) {
     if let Some(schema) = &schema.items {
         for (index, item) in items.iter().enumerate() {
             validate(schema, item, &format!("{path}[{index}]"), causes);
@@ -60,16 +55,12 @@ fn validate_list(schema: &Schema, items: &[Value], whole: &Value, path: &str, ca
     if let Some(limit) = schema.limits.min_items.filter(|limit| count < *limit) {
         causes.push(Cause::invalid(
             path,
-            whole,
-            format!("must have at least {limit} items"),
+            &count.into(),
+            format!("{path} in body should have at least {limit} items"),
         ));
     }
     if let Some(limit) = schema.limits.max_items.filter(|limit| count > *limit) {
-        causes.push(Cause::invalid(
-            path,
-            whole,
-            format!("must have at most {limit} items"),
-        ));
+        causes.push(Cause::too_many(path, count, limit));
     }
     if !schema.typed {
         validate_distinct(schema, items, path, causes);
@@ -104,7 +95,7 @@ fn validate_text(schema: &Schema, text: &str, value: &Value, path: &str, causes:
         causes.push(Cause::invalid(
             path,
             value,
-            format!("should be at least {limit} chars long"),
+            format!("{path} in body should be at least {limit} chars long"),
         ));
     }
     if let Some(limit) = limits.max_length.filter(|limit| length > *limit) {
@@ -114,18 +105,19 @@ fn validate_text(schema: &Schema, text: &str, value: &Value, path: &str, causes:
         ));
     }
     if let Some(pattern) = limits.pattern.as_ref().filter(|pattern| !pattern.is_match(text)) {
-        causes.push(Cause::invalid(path, value, format!("should match '{pattern}'")));
+        causes.push(Cause::invalid(
+            path,
+            value,
+            format!("{path} in body should match '{pattern}'"),
+        ));
     }
     if let Some(format) = limits
         .format
         .as_deref()
         .filter(|format| !has_format(text, format))
     {
-        causes.push(Cause::invalid(
-            path,
-            value,
-            format!("must be of type {format}: {value}"),
-        ));
+        let detail = format!("{path} in body must be of type {format}: {value}");
+        causes.push(Cause::wrong_type(path, text, detail));
     }
 }
 
@@ -144,6 +136,16 @@ fn has_format(text: &str, format: &str) -> bool {
 fn validate_number(schema: &Schema, value: &Value, path: &str, causes: &mut Vec<Cause>) {
     let Some(number) = value.as_f64() else { return };
     let limits = &schema.limits;
+    if let Some(step) = limits
+        .multiple_of
+        .filter(|step| *step != 0.0 && (number / step).fract() != 0.0)
+    {
+        causes.push(Cause::invalid(
+            path,
+            value,
+            format!("{path} in body should be a multiple of {step}"),
+        ));
+    }
     let below = |(bound, exclusive): &(f64, bool)| number < *bound || (*exclusive && number == *bound);
     if let Some((bound, exclusive)) = limits.minimum.filter(below) {
         let than = if exclusive {
@@ -151,7 +153,11 @@ fn validate_number(schema: &Schema, value: &Value, path: &str, causes: &mut Vec<
         } else {
             "greater than or equal to"
         };
-        causes.push(Cause::invalid(path, value, format!("should be {than} {bound}")));
+        causes.push(Cause::invalid(
+            path,
+            value,
+            format!("{path} in body should be {than} {bound}"),
+        ));
     }
     let above = |(bound, exclusive): &(f64, bool)| number > *bound || (*exclusive && number == *bound);
     if let Some((bound, exclusive)) = limits.maximum.filter(above) {
@@ -160,16 +166,10 @@ fn validate_number(schema: &Schema, value: &Value, path: &str, causes: &mut Vec<
         } else {
             "less than or equal to"
         };
-        causes.push(Cause::invalid(path, value, format!("should be {than} {bound}")));
-    }
-    if let Some(step) = limits
-        .multiple_of
-        .filter(|step| *step != 0.0 && (number / step).fract() != 0.0)
-    {
         causes.push(Cause::invalid(
             path,
             value,
-            format!("should be a multiple of {step}"),
+            format!("{path} in body should be {than} {bound}"),
         ));
     }
 }

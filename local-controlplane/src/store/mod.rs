@@ -105,6 +105,8 @@ impl Store {
             state: &mut state,
             now: world::monotonic(),
         });
+        // Nobody has seen how the first objects came.
+        state.compact();
         let published = watch::Sender::new(Some(state.revision));
         let shared = Shared {
             state: Mutex::new(state),
@@ -182,6 +184,7 @@ impl Store {
     /// Waits until `revision` may be shown. False: the disk has failed and nothing may be shown any more.
     pub(crate) async fn settle(&self, revision: u64) -> bool {
         let mut published = self.shared.published.subscribe();
+        // The condition runs under a lock of the channel, which is taken under the store's: it must not take that.
         let settled = published
             .wait_for(|newest| newest.is_none_or(|newest| newest >= revision))
             .await;
@@ -209,7 +212,7 @@ impl Store {
         let published = (*self.shared.published.borrow()).unwrap_or_default();
         let state = self.shared.lock();
         let Some(table) = state.tables.get(table) else {
-            return Some((Vec::new(), published.max(after)));
+            return (after >= state.floor).then(|| (Vec::new(), published.max(after)));
         };
         let new = table
             .history
@@ -225,13 +228,7 @@ impl Store {
 
     /// Forgets all history, as etcd's compaction does.
     pub(crate) fn compact(&self) {
-        let mut state = self.shared.lock();
-        let revision = state.revision;
-        state.floor = revision;
-        state
-            .tables
-            .values_mut()
-            .for_each(|table| table.history.forget(revision));
+        self.shared.lock().compact();
     }
 
     /// The dependents whose owners have gone since the last call.
@@ -277,9 +274,22 @@ impl Shared {
 }
 
 impl State {
+    fn compact(&mut self) {
+        let revision = self.revision;
+        self.floor = revision;
+        self.tables
+            .values_mut()
+            .for_each(|table| table.history.forget(revision));
+    }
+
     /// The newest revision.
     pub(crate) fn revision(&self) -> u64 {
         self.revision
+    }
+
+    /// Below this revision, nothing is remembered.
+    pub(crate) fn floor(&self) -> u64 {
+        self.floor
     }
 
     pub(crate) fn table(&self, table: &Arc<str>) -> Option<&Table> {
@@ -396,6 +406,12 @@ impl std::ops::Deref for Writer<'_> {
 }
 
 impl Writer<'_> {
+    /// Forgets what a table was before now.
+    pub(crate) fn begin_history(&mut self, table: &Arc<str>) {
+        let revision = self.state.revision;
+        self.state.table_mut(table).history.forget(revision);
+    }
+
     /// Creates or replaces an object, under the next revision.
     pub(crate) fn put(&mut self, table: &Arc<str>, key: Key, object: Value) -> Arc<Stored> {
         let object = Arc::new(Stored::new(key, self.state.revision + 1, object));

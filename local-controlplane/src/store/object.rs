@@ -5,6 +5,7 @@
 
 use bytes::Bytes;
 use serde_json::Value;
+use std::cmp::Ordering;
 use std::collections::BTreeMap;
 
 /// Finalizers that only the garbage collector removes.
@@ -12,8 +13,8 @@ pub(crate) const FOREGROUND: &str = "foregroundDeletion";
 pub(crate) const ORPHAN: &str = "orphan";
 const COLLECTED: [&str; 2] = [FOREGROUND, ORPHAN];
 
-/// Where an object is within its table. The order is that of a list: namespace, then name.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+/// Where an object is within its table. The order is that of a list, which is that of etcd's keys: `namespace/name`.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub(crate) struct Key {
     /// Empty for objects of the whole cluster.
     pub(crate) namespace: String,
@@ -26,6 +27,25 @@ impl Key {
             namespace: namespace.into(),
             name: name.into(),
         }
+    }
+}
+
+impl Ord for Key {
+    fn cmp(&self, other: &Self) -> Ordering {
+        // A name alone is only compared with names alone.
+        fn path(key: &Key) -> impl Iterator<Item = u8> {
+            key.namespace.bytes().chain([b'/']).chain(key.name.bytes())
+        }
+        match self.namespace == other.namespace {
+            true => self.name.cmp(&other.name),
+            false => path(self).cmp(path(other)),
+        }
+    }
+}
+
+impl PartialOrd for Key {
+    fn partial_cmp(&self, other: &Self) -> Option<Ordering> {
+        Some(self.cmp(other))
     }
 }
 

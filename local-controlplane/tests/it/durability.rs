@@ -13,7 +13,7 @@ async fn write_some(dir: &Path) -> Value {
     server
         .post(
             "/apis/apiextensions.k8s.io/v1/customresourcedefinitions",
-            &crate::custom::definition(),
+            &crate::support::definition(),
         )
         .await
         .expect(201);

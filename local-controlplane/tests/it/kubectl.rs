@@ -228,7 +228,7 @@ async fn edit(kubectl: &Kubectl) {
 }
 
 async fn custom_resources(kubectl: &Kubectl) {
-    let definition = kubectl.file("crd.yaml", &crate::custom::definition().to_string());
+    let definition = kubectl.file("crd.yaml", &crate::support::definition().to_string());
     kubectl.run(&["apply", "-f", &definition]).await;
     kubectl
         .run(&[

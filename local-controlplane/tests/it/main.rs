@@ -5,19 +5,13 @@
     reason = "tests wait in paused time, and what fails in them is meant to"
 )]
 
+mod conformance;
 mod custom;
 mod deployments;
-mod discovery;
 mod durability;
-mod events;
 mod kube_client;
 mod kubectl;
-mod leases;
 mod lists;
-mod metadata;
-mod namespaces;
-mod patches;
 mod served;
 mod support;
 mod watches;
-mod wire;

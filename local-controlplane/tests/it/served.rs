@@ -26,8 +26,12 @@ struct Client {
 
 impl Client {
     fn new(server: &Server) -> Self {
+        Self::of(server.kubeconfig(), server.addr())
+    }
+
+    fn of(kubeconfig: &str, addr: std::net::SocketAddr) -> Self {
         use base64::Engine as _;
-        let authority = field(server.kubeconfig(), "certificate-authority-data");
+        let authority = field(kubeconfig, "certificate-authority-data");
         let pem = base64::engine::general_purpose::STANDARD
             .decode(authority)
             .unwrap();
@@ -39,7 +43,7 @@ impl Client {
             .with_root_certificates(roots)
             .with_no_client_auth();
         Self {
-            addr: server.addr(),
+            addr,
             config: Arc::new(config),
         }
     }
@@ -168,4 +172,47 @@ async fn the_kubeconfig_is_for_its_owner_alone() {
         1,
         "nothing is left over"
     );
+}
+
+/// As a process of its own, whose sockets can be counted.
+#[tokio::test]
+async fn watches_that_were_left_are_forgotten() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("kubeconfig");
+    let program = tokio::process::Command::new(env!("CARGO_BIN_EXE_local-controlplane"))
+        .arg("--quiet")
+        .arg("--kubeconfig")
+        .arg(&path)
+        .kill_on_drop(true)
+        .spawn()
+        .unwrap();
+    eventually("it is ready", || path.is_file()).await;
+    let kubeconfig = std::fs::read_to_string(&path).unwrap();
+    let addr = field(&kubeconfig, "server")
+        .trim_start_matches("https://")
+        .parse();
+    let client = Client::of(&kubeconfig, addr.unwrap());
+    let token = field(&kubeconfig, "token");
+    let files = format!("/proc/{}/fd", program.id().unwrap());
+    let count = || std::fs::read_dir(&files).unwrap().count();
+    let before = count();
+    let mut watches = Vec::new();
+    for _ in 0..300 {
+        let watch = client
+            .get("http/1.1", "/api/v1/namespaces?watch=true", Some(token))
+            .await;
+        assert_eq!(watch.status(), StatusCode::OK);
+        watches.push(watch);
+    }
+    assert!(count() >= before + 300);
+    drop(watches);
+    eventually("the sockets are closed", || count() <= before + 5).await;
+}
+
+async fn eventually(what: &str, mut so: impl FnMut() -> bool) {
+    let begin = std::time::Instant::now();
+    while !so() {
+        assert!(begin.elapsed().as_secs() < 60, "not within a minute: {what}");
+        tokio::time::sleep(std::time::Duration::from_millis(20)).await;
+    }
 }

@@ -10,37 +10,17 @@ use tower::ServiceExt;
 pub(crate) const LEASES: &str = "/apis/coordination.k8s.io/v1/namespaces/default/leases";
 pub(crate) const JSON: &str = "application/json";
 pub(crate) const MERGE: &str = "application/merge-patch+json";
-pub(crate) const JSON_PATCH: &str = "application/json-patch+json";
-pub(crate) const STRATEGIC: &str = "application/strategic-merge-patch+json";
 
 /// An answer that was read to its end.
 #[derive(Debug, Clone)]
 pub(crate) struct Answer {
     pub(crate) code: u16,
-    pub(crate) headers: http::HeaderMap,
     pub(crate) text: String,
 }
 
 impl Answer {
     pub(crate) fn json(&self) -> Value {
         serde_json::from_str(&self.text).unwrap_or_else(|error| panic!("{error}: {self:?}"))
-    }
-
-    /// `(code, reason)` of a refusal, or `(code, "")`.
-    pub(crate) fn refusal(&self) -> (u16, String) {
-        let reason = self.json()["reason"].as_str().unwrap_or_default().to_owned();
-        (self.code, reason)
-    }
-
-    /// The fields of `details.causes`, each once.
-    pub(crate) fn cause_fields(&self) -> Vec<String> {
-        let json = self.json();
-        let causes = json["details"]["causes"].as_array().into_iter().flatten();
-        let mut fields: Vec<String> = causes
-            .map(|cause| cause["field"].as_str().unwrap_or_default().to_owned())
-            .collect();
-        fields.dedup();
-        fields
     }
 
     pub(crate) fn version(&self) -> u64 {
@@ -101,7 +81,6 @@ impl Server {
         let text = String::from_utf8(bytes.to_vec()).expect("answers are text");
         Answer {
             code: parts.status.as_u16(),
-            headers: parts.headers,
             text,
         }
     }
@@ -110,18 +89,8 @@ impl Server {
         self.request(Method::GET, path, &[], String::new()).await
     }
 
-    pub(crate) async fn get_as(&self, path: &str, accept: &str) -> Answer {
-        self.request(Method::GET, path, &[("accept", accept)], String::new())
-            .await
-    }
-
     pub(crate) async fn post(&self, path: &str, body: &Value) -> Answer {
         self.request(Method::POST, path, &[("content-type", JSON)], body.to_string())
-            .await
-    }
-
-    pub(crate) async fn put(&self, path: &str, body: &Value) -> Answer {
-        self.request(Method::PUT, path, &[("content-type", JSON)], body.to_string())
             .await
     }
 
@@ -195,12 +164,6 @@ impl Watch {
         }
         events
     }
-
-    /// Whether nothing more comes within a moment of paused time.
-    pub(crate) async fn is_quiet(&mut self) -> bool {
-        let moment = std::time::Duration::from_millis(10);
-        self.rest.is_empty() && tokio::time::timeout(moment, self.next()).await.is_err()
-    }
 }
 
 pub(crate) fn lease(name: &str, holder: &str) -> Value {
@@ -213,4 +176,38 @@ pub(crate) fn lease(name: &str, holder: &str) -> Value {
 /// An event as `take` returns it.
 pub(crate) fn event(kind: &str, name: &str, version: u64) -> (String, String, u64) {
     (kind.to_owned(), name.to_owned(), version)
+}
+pub(crate) fn definition() -> Value {
+    let spec = json!({
+        "type": "object", "required": ["deploymentName"],
+        "properties": {
+            "deploymentName": {"type": "string", "minLength": 1, "pattern": "^[a-z-]+$"},
+            "replicas": {"type": "integer", "format": "int32", "minimum": 0, "maximum": 10, "default": 1},
+            "mode": {"type": "string", "enum": ["fast", "safe"]},
+            "tags": {"type": "array", "items": {"type": "string"}, "x-kubernetes-list-type": "set"},
+            "free": {"type": "object", "x-kubernetes-preserve-unknown-fields": true},
+            "maybe": {"type": "string", "nullable": true},
+        },
+    });
+    let status = json!({"type": "object", "properties": {"availableReplicas": {"type": "integer"}}});
+    json!({
+        "apiVersion": "apiextensions.k8s.io/v1", "kind": "CustomResourceDefinition",
+        "metadata": {"name": "foos.example.com"},
+        "spec": {
+            "group": "example.com", "scope": "Namespaced",
+            "names": {"plural": "foos", "kind": "Foo", "shortNames": ["fo"]},
+            "versions": [{
+                "name": "v1", "served": true, "storage": true,
+                "subresources": {"status": {}, "scale": {
+                    "specReplicasPath": ".spec.replicas", "statusReplicasPath": ".status.availableReplicas",
+                }},
+                "selectableFields": [{"jsonPath": ".spec.mode"}],
+                "additionalPrinterColumns": [
+                    {"name": "Replicas", "type": "integer", "jsonPath": ".spec.replicas"},
+                    {"name": "Age", "type": "date", "jsonPath": ".metadata.creationTimestamp"},
+                ],
+                "schema": {"openAPIV3Schema": {"type": "object", "properties": {"spec": spec, "status": status}}},
+            }],
+        },
+    })
 }

@@ -18,18 +18,23 @@ pub(crate) struct BenchCandidateArgs {
     #[arg(long)]
     kubeconfig: PathBuf,
     #[arg(long)]
-    lease: LeaseKey,
+    namespace: String,
+    #[arg(long)]
+    lease: String,
     #[arg(long)]
     identity: String,
     #[arg(long)]
     binary_version: Version,
+    #[arg(long)]
+    emulation_version: Version,
 }
 
-/// What it says on a line of its output.
+/// What a candidate of any system says on a line of its output; the peers under `bench/peers` say the same.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct Said {
     pub(crate) event: What,
     /// `CLOCK_BOOTTIME`, in nanoseconds.
+    #[serde(rename = "boottime_ns")]
     pub(crate) boottime: u64,
 }
 
@@ -38,11 +43,11 @@ pub(crate) struct Said {
 #[serde(rename_all = "kebab-case")]
 pub(crate) enum What {
     /// It stands for the lease.
-    Stands,
+    Started,
     /// Its work begins.
     Leads,
     /// Its work has stopped; the lease is given back after this.
-    Stops,
+    Stopped,
 }
 
 /// This moment, in nanoseconds since the machine was started.
@@ -54,17 +59,18 @@ pub(crate) fn boottime() -> u64 {
 pub(crate) async fn run(args: BenchCandidateArgs) -> anyhow::Result<()> {
     let config = candidate::client::load(Some(&args.kubeconfig), None).await?;
     let client = candidate::client::lease_client(config).context("cannot make a client")?;
-    let mut candidate = Candidate::builder(client, args.lease)
+    let mut candidate = Candidate::builder(client, LeaseKey::new(&args.namespace, &args.lease))
         .identity(args.identity)
         .binary_version(args.binary_version)
+        .emulation_version(args.emulation_version)
         .shutdown_on(candidate::termination())
         .join()
         .await?;
-    say(What::Stands)?;
+    say(What::Started)?;
     while let Some(leadership) = candidate.lead().await? {
         say(What::Leads)?;
         leadership.ended().await;
-        say(What::Stops)?;
+        say(What::Stopped)?;
     }
     Ok(())
 }
@@ -91,7 +97,7 @@ mod tests {
             boottime: 4_711,
         };
         let line = serde_json::to_string(&said).unwrap();
-        assert_eq!(line, r#"{"event":"leads","boottime":4711}"#);
+        assert_eq!(line, r#"{"event":"leads","boottime_ns":4711}"#);
         assert_eq!(serde_json::from_str::<Said>(&line).unwrap(), said);
     }
 }

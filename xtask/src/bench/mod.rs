@@ -1,4 +1,4 @@
-//! `cargo xtask bench handover`: how long a handover takes, between real processes on the local control plane.
+//! `cargo xtask bench handover`: how long a handover takes, between real processes.
 //!
 //! Each round has both directions. A better candidate starts and takes over from the leader, then it is asked to end and
 //! the first one leads again. Begin and end of work are stamped by the candidates themselves with the clock of the
@@ -8,8 +8,12 @@
 
 pub(crate) mod candidate;
 mod figures;
+mod peers;
+mod report;
+mod results;
+mod scale;
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::time::Duration;
 
 use anyhow::{Context, bail};
@@ -18,27 +22,61 @@ use serde_json::json;
 use tokio::io::{AsyncBufReadExt, BufReader, Lines};
 use tokio::process::ChildStdout;
 
-use crate::plane;
+use crate::plane::{self, Access, Cluster, ClusterArgs};
 use crate::processes::Processes;
 use crate::shell;
 use crate::workspace::{self, Binaries, Profile};
 use candidate::{Said, What, boottime};
 use figures::Figures;
+use peers::PeersArgs;
+use scale::ScaleArgs;
 
 /// What can be measured.
 #[derive(Clone, Debug, Subcommand)]
 pub(crate) enum Bench {
     /// A better candidate starts; a leader is asked to end.
     Handover(HandoverArgs),
+    /// This project and what people use today, side by side on the same control plane.
+    Peers(PeersArgs),
+    /// One elector with up to 10,000 leases, on the local control plane.
+    Scale(ScaleArgs),
+    /// Both of these, with their defaults: what docs/benchmarks shows.
+    All(AllArgs),
+    /// Tables and pictures, drawn again from what was measured.
+    Report(report::ReportArgs),
+}
+
+const ALL_HELP: &str = "\
+Examples:
+  cargo xtask bench all --control-plane real
+  cargo xtask bench all --kubeconfig ~/.kube/config
+  cargo xtask bench all --rounds 3 --out /tmp/results
+
+Takes about 40 minutes; the machine should have nothing else to do.";
+
+/// What `bench all` is told.
+#[derive(Clone, Debug, Args)]
+#[command(after_help = ALL_HELP)]
+pub(crate) struct AllArgs {
+    /// How often every system is measured, at least.
+    #[arg(long, default_value_t = peers::ROUNDS, value_parser = clap::value_parser!(u32).range(1..))]
+    rounds: u32,
+    #[command(flatten)]
+    cluster: ClusterArgs,
+    /// Where results are written.
+    #[arg(long, value_name = "DIR", default_value = report::FOLDER)]
+    out: PathBuf,
 }
 
 const HANDOVER_HELP: &str = "\
 Examples:
   cargo xtask bench handover
   cargo xtask bench handover --rounds 100 --json
+  cargo xtask bench handover --control-plane real
 
 Candidates, elector and API server are processes of their own, built with
-optimisation; the API server is the local control plane.";
+optimisation. On another cluster, the namespace election-bench is made for the
+lease and removed.";
 
 /// What `bench handover` is told.
 #[derive(Clone, Debug, Args)]
@@ -47,13 +85,18 @@ pub(crate) struct HandoverArgs {
     /// How often each is measured.
     #[arg(long, default_value_t = 30, value_parser = clap::value_parser!(u32).range(1..))]
     rounds: u32,
+    #[command(flatten)]
+    cluster: ClusterArgs,
     /// Only one line of JSON.
     #[arg(long)]
     json: bool,
 }
 
-const PROGRAMS: [&str; 3] = [plane::PROGRAM, "election-controller", "xtask"];
-const LEASE: &str = "kube-system/bench";
+const PROGRAMS: [&str; 2] = ["election-controller", "xtask"];
+const LEASE: &str = "bench";
+/// Where the lease is, on a cluster of its own and on somebody's.
+const OWN_NAMESPACE: &str = "kube-system";
+const GUEST_NAMESPACE: &str = "election-bench";
 const STANDING: &str = "bench-1.30";
 const BETTER: &str = "bench-1.29";
 /// Between rounds. Several handovers of one lease in a second are held up on purpose, so that a loop somewhere else
@@ -77,31 +120,61 @@ struct Round {
 
 /// Measures, and shows what was measured.
 pub(crate) async fn run(bench: Bench) -> anyhow::Result<()> {
-    let Bench::Handover(args) = bench;
+    match bench {
+        Bench::Handover(args) => handover(args).await,
+        Bench::Peers(args) => peers::run(args).await,
+        Bench::Scale(args) => scale::run(args).await,
+        Bench::All(args) => {
+            scale::run(ScaleArgs::whole(&args.out)).await?;
+            peers::run(PeersArgs::whole(args.rounds, args.cluster, &args.out)).await
+        }
+        Bench::Report(args) => report::run(&args),
+    }
+}
+
+async fn handover(args: HandoverArgs) -> anyhow::Result<()> {
     let root = workspace::root()?;
-    let binaries = Binaries::build(&root, &PROGRAMS, Profile::Bench)?;
+    let packages = [args.cluster.packages(), &PROGRAMS].concat();
+    let binaries = Binaries::build(&root, &packages, Profile::Bench)?;
+    let cluster = args.cluster.cluster(&root, &binaries)?;
     let folder = tempfile::tempdir().context("cannot make a folder")?;
     let mut processes = Processes::new(folder.path().join("logs"))?;
+    let mut guest = None;
+    let measured = async {
+        let access = cluster.reach(&mut processes, folder.path()).await?;
+        if let Cluster::Other(_) = cluster {
+            plane::make_namespace(&access.client, GUEST_NAMESPACE).await?;
+            guest = Some(access.client.clone());
+        }
+        measure(&args, &binaries, &access, &cluster, &mut processes).await
+    };
     let result = tokio::select! {
-        result = measure(&args, &binaries, folder.path(), &mut processes) => result,
-        _ = tokio::signal::ctrl_c() => bail!("interrupted: what was started has been stopped"),
+        result = measured => result,
+        signal = shell::interrupted() => signal.and_then(|name| bail!("{name}: what was started has been stopped")),
     };
     processes.end_down_to(0).await;
-    show(&args, &result?)
+    if let Some(client) = guest {
+        plane::remove_namespace(&client, GUEST_NAMESPACE).await?;
+    }
+    show(&args, &cluster, &result?)
 }
 
 async fn measure(
     args: &HandoverArgs,
     binaries: &Binaries,
-    folder: &Path,
+    access: &Access,
+    cluster: &Cluster,
     processes: &mut Processes,
 ) -> anyhow::Result<Vec<Round>> {
-    let (kubeconfig, _) = plane::start(processes, binaries, folder).await?;
-    let flag = format!("--kubeconfig={}", kubeconfig.display());
+    let namespace = match cluster {
+        Cluster::Own(_) => OWN_NAMESPACE,
+        Cluster::Other(_) => GUEST_NAMESPACE,
+    };
+    let kubeconfig = access.kubeconfig.clone();
     let elector = [
-        "--namespace=kube-system".to_owned(),
+        format!("--namespace={namespace}"),
         "--assume-unheld".to_owned(),
-        flag,
+        format!("--kubeconfig={}", kubeconfig.display()),
     ];
     processes.start(
         "election-controller",
@@ -111,6 +184,7 @@ async fn measure(
     let stand = Stand {
         program: binaries.path("xtask")?.to_owned(),
         kubeconfig,
+        namespace,
     };
     let mut standing = stand.start(processes, STANDING, "1.30")?;
     standing.next(What::Leads, processes).await?;
@@ -133,10 +207,10 @@ async fn round(stand: &Stand, processes: &mut Processes, standing: &mut Voice) -
     let started = boottime();
     let mut better = stand.start(processes, BETTER, "1.29")?;
     let better_leads = better.next(What::Leads, processes).await?;
-    let standing_stopped = standing.next(What::Stops, processes).await?;
+    let standing_stopped = standing.next(What::Stopped, processes).await?;
     let asked = boottime();
     processes.terminate(BETTER)?;
-    let better_stopped = better.next(What::Stops, processes).await?;
+    let better_stopped = better.next(What::Stopped, processes).await?;
     let standing_leads = standing.next(What::Leads, processes).await?;
     processes.ended(BETTER).await?;
     Ok(Round {
@@ -159,6 +233,7 @@ fn nanos(from: u64, to: u64) -> anyhow::Result<Duration> {
 struct Stand {
     program: PathBuf,
     kubeconfig: PathBuf,
+    namespace: &'static str,
 }
 
 impl Stand {
@@ -171,9 +246,11 @@ impl Stand {
         let args = [
             "bench-candidate".to_owned(),
             format!("--kubeconfig={}", self.kubeconfig.display()),
+            format!("--namespace={}", self.namespace),
             format!("--lease={LEASE}"),
             format!("--identity={identity}"),
             format!("--binary-version={version}"),
+            format!("--emulation-version={version}"),
         ];
         let child = processes.start_piped(identity, &self.program, &args)?;
         let output = child.stdout.take().context("a candidate without output")?;
@@ -230,9 +307,10 @@ fn screen_progress(done: u32, all: u32) {
     }
 }
 
-fn show(args: &HandoverArgs, rounds: &[Round]) -> anyhow::Result<()> {
+fn show(args: &HandoverArgs, cluster: &Cluster, rounds: &[Round]) -> anyhow::Result<()> {
     let figures = |of: fn(&Round) -> Duration| {
-        Figures::of(rounds.iter().map(of).collect()).context("nothing was measured")
+        let millis = |round| of(round).as_secs_f64() * 1000.0;
+        Figures::of(rounds.iter().map(millis).collect()).context("nothing was measured")
     };
     let rows = [
         (
@@ -262,13 +340,10 @@ fn show(args: &HandoverArgs, rounds: &[Round]) -> anyhow::Result<()> {
             "MILLISECONDS", "MIN", "MEDIAN", "P99", "MAX"
         );
         for (_, text, figures) in &rows {
-            let [min, median, p99, max] = figures.milliseconds();
+            let [min, median, p99, max] = figures.row();
             println!("{text:60} {min:>9.2} {median:>9.2} {p99:>9.2} {max:>9.2}");
         }
-        println!(
-            "{} rounds; local control plane over TLS on loopback",
-            rounds.len()
-        );
+        println!("{} rounds; {}", rounds.len(), cluster.title());
     }
     let all: serde_json::Map<_, _> = rows
         .iter()

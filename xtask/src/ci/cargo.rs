@@ -75,8 +75,27 @@ pub(super) fn docs(root: &Path) -> Outcome {
     Ok(None)
 }
 
+pub(super) fn conformance(root: &Path) -> Outcome {
+    xtask(root, &["conformance"])
+}
+
 pub(super) fn demo(root: &Path) -> Outcome {
-    run(root, &["run", "--quiet", "--package", "xtask", "--", "demo"])
+    xtask(root, &["demo"])
+}
+
+/// What is compiled is kept, and compiled again only for another version.
+pub(super) fn real(root: &Path) -> Outcome {
+    xtask(root, &["control-plane", "build"])?;
+    xtask(root, &["conformance", "--control-plane", "real"])?;
+    xtask(root, &["walk", "--seeds", "4", "--operations", "2000"])?;
+    xtask(root, &["demo", "--control-plane", "real"])
+}
+
+fn xtask(root: &Path, args: &[&str]) -> Outcome {
+    run(
+        root,
+        &[&["run", "--quiet", "--package", "xtask", "--"], args].concat(),
+    )
 }
 
 fn run(root: &Path, args: &[&str]) -> Outcome {

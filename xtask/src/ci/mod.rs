@@ -10,7 +10,7 @@ mod supply_chain;
 mod tidy;
 mod toolchain;
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::time::Duration;
 
 use anyhow::{Context, bail};
@@ -22,7 +22,8 @@ const HELP: &str = "\
 Examples:
   cargo xtask ci                       all steps
   cargo xtask ci --list                which there are
-  cargo xtask ci fmt clippy tests      some of them";
+  cargo xtask ci fmt clippy tests      some of them
+  cargo xtask ci real                  what also needs Go: not among all";
 
 /// What `ci` is told.
 #[derive(Clone, Debug, Args)]
@@ -44,68 +45,94 @@ struct Step {
     name: &'static str,
     about: &'static str,
     run: fn(&Path) -> Outcome,
+    /// Only when it is named: it needs more than Rust.
+    on_demand: bool,
 }
 
-const STEPS: [Step; 12] = [
+const STEPS: [Step; 14] = [
     Step {
         name: "toolchain",
         about: "the compiler is not older than rust-version",
         run: toolchain::check,
+        on_demand: false,
     },
     Step {
         name: "fmt",
         about: "rustfmt would change nothing",
         run: cargo::fmt,
+        on_demand: false,
     },
     Step {
         name: "tidy",
         about: "module docs, sizes, no machine paths, nothing left to do",
         run: tidy::check,
+        on_demand: false,
     },
     Step {
         name: "clippy",
         about: "no warning in any target with all features",
         run: cargo::clippy,
+        on_demand: false,
     },
     Step {
         name: "no-std",
         about: "election-core needs neither std nor its default features",
         run: no_std::check,
+        on_demand: false,
     },
     Step {
         name: "features",
         about: "the libraries compile without their programs",
         run: cargo::features,
+        on_demand: false,
     },
     Step {
         name: "tests",
         about: "unit tests, integration tests, the examples in the documentation",
         run: cargo::tests,
+        on_demand: false,
     },
     Step {
         name: "docs",
         about: "the documentation has no warning",
         run: cargo::docs,
+        on_demand: false,
     },
     Step {
         name: "deny",
         about: "licences, sources, bans, advisories",
         run: supply_chain::deny,
+        on_demand: false,
     },
     Step {
         name: "machete",
         about: "no unused dependency",
         run: supply_chain::machete,
+        on_demand: false,
     },
     Step {
         name: "help",
         about: "every program explains itself",
         run: help::check,
+        on_demand: false,
+    },
+    Step {
+        name: "conformance",
+        about: "the local control plane does what a real one does",
+        run: cargo::conformance,
+        on_demand: false,
     },
     Step {
         name: "demo",
         about: "all scenarios, with real processes",
         run: cargo::demo,
+        on_demand: false,
+    },
+    Step {
+        name: "real",
+        about: "conformance, walks and demo on a real control plane (on demand; needs Go, and 12 min at first)",
+        run: cargo::real,
+        on_demand: true,
     },
 ];
 
@@ -125,9 +152,9 @@ pub(crate) fn run(args: &CiArgs) -> anyhow::Result<()> {
         bail!("there is no step {unknown}: see `cargo xtask ci --list`");
     }
     let root = workspace::root()?;
-    let chosen = STEPS
-        .iter()
-        .filter(|step| args.steps.is_empty() || args.steps.iter().any(|name| name == step.name));
+    let chosen = STEPS.iter().filter(|step| {
+        (args.steps.is_empty() && !step.on_demand) || args.steps.iter().any(|name| name == step.name)
+    });
     let (began, mut done) = (shell::now(), Vec::new());
     for step in chosen {
         println!("\n=== {}: {}", step.name, step.about);
@@ -161,9 +188,4 @@ fn show(done: &[(&str, Duration, Option<String>)]) {
 
 fn seconds(time: Duration) -> String {
     format!("{:.1} s", time.as_secs_f64())
-}
-
-/// Where build output goes.
-fn target_folder(root: &Path) -> PathBuf {
-    std::env::var_os("CARGO_TARGET_DIR").map_or_else(|| root.join("target"), |folder| root.join(folder))
 }

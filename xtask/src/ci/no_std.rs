@@ -10,7 +10,7 @@ use std::process::{Command, Stdio};
 use anyhow::{Context, ensure};
 use serde_json::Value;
 
-use super::{Outcome, target_folder};
+use super::Outcome;
 use crate::workspace;
 
 const PROBE: &str = "#![no_std]\nextern crate alloc;\nextern crate election_core;\n\
@@ -18,7 +18,7 @@ const PROBE: &str = "#![no_std]\nextern crate alloc;\nextern crate election_core
 
 pub(super) fn check(root: &Path) -> Outcome {
     let library = build(root)?;
-    let folder = target_folder(root).join("no-std");
+    let folder = workspace::target_folder(root).join("no-std");
     std::fs::create_dir_all(&folder)?;
     let (refused, _) = compile(root, &folder, &format!("{PROBE}extern crate std;\n"), &library)?;
     ensure!(

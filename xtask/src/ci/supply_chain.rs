@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use anyhow::{Context, bail, ensure};
 
-use super::{Outcome, target_folder};
+use super::Outcome;
 use crate::{shell, workspace};
 
 const DENY: (&str, &str) = ("cargo-deny", "0.20.2");
@@ -94,7 +94,7 @@ pub(super) fn machete(root: &Path) -> Outcome {
 
 /// The path of a tool in the right version.
 fn installed(root: &Path, (name, version): (&str, &str)) -> anyhow::Result<PathBuf> {
-    let folder = target_folder(root).join("tools");
+    let folder = workspace::target_folder(root).join("tools");
     let program = folder.join("bin").join(name);
     let said = Command::new(&program).arg("--version").output();
     if said.is_ok_and(|output| String::from_utf8_lossy(&output.stdout).trim().ends_with(version)) {

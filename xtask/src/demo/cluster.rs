@@ -1,19 +1,18 @@
-//! Raises what a scenario plays on, a local control plane or any cluster, with an elector; and takes down what was put
-//! there.
+//! Raises what a scenario plays on, a control plane of its own or any cluster, with an elector; and takes down what was
+//! put there.
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::time::{Duration, Instant};
 
-use anyhow::{Context, bail};
-use k8s_openapi::api::core::v1::Namespace;
+use anyhow::{Context, anyhow};
 use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::CustomResourceDefinition;
-use kube::api::{DeleteParams, PostParams};
+use kube::api::DeleteParams;
 use kube::{Api, Client};
 
 use super::DemoArgs;
 use super::stage::{Expected, Stage};
 use crate::kubectl::Kubectl;
-use crate::plane;
+use crate::plane::{self, Access, Cluster, Plane};
 use crate::processes::Processes;
 use crate::screen::Screen;
 use crate::shell;
@@ -21,8 +20,7 @@ use crate::timeline::Timeline;
 use crate::workspace::Binaries;
 
 /// What has to be built.
-pub(crate) const PROGRAMS: [&str; 5] = [
-    plane::PROGRAM,
+pub(crate) const PROGRAMS: [&str; 4] = [
     "election-controller",
     "candidate",
     "sample-controller",
@@ -54,20 +52,23 @@ pub(crate) async fn raise(
 ) -> anyhow::Result<Stage> {
     screen.heading("a cluster and its elector");
     let mut processes = Processes::new(folder.join("logs"))?;
-    let (kubeconfig, client) = match &args.kubeconfig {
-        Some(file) => (file.clone(), plane::client_of(file).await?),
-        None => start_plane(&mut screen, &mut processes, &binaries, folder).await?,
+    processes.let_servers_outlive(args.keep);
+    let cluster = args.cluster.cluster(root, &binaries)?;
+    let Access { kubeconfig, client } = match &cluster {
+        Cluster::Own(plane) => start_plane(plane, &mut screen, &mut processes, folder).await?,
+        Cluster::Other(file) => Access::to(file).await?,
     };
-    let namespace = args
-        .namespace
-        .clone()
-        .unwrap_or_else(|| default_namespace(args).to_owned());
-    let guest = match &args.kubeconfig {
-        Some(file) => {
+    let usual = match cluster {
+        Cluster::Own(_) => OWN_NAMESPACE,
+        Cluster::Other(_) => GUEST_NAMESPACE,
+    };
+    let namespace = args.namespace.clone().unwrap_or_else(|| usual.to_owned());
+    let guest = match &cluster {
+        Cluster::Own(_) => None,
+        Cluster::Other(file) => {
             let moved = move_in(&client, &namespace).await;
             Some(moved.with_context(|| format!("cannot use the cluster of {}", file.display()))?)
         }
-        None => None,
     };
     let kubectl = Kubectl::find(!args.no_kubectl, folder, &kubeconfig, root, client.clone()).await?;
     if !kubectl.is_installed() {
@@ -104,29 +105,21 @@ pub(crate) async fn raise(
     Ok(stage)
 }
 
-const fn default_namespace(args: &DemoArgs) -> &'static str {
-    if args.kubeconfig.is_some() {
-        GUEST_NAMESPACE
-    } else {
-        OWN_NAMESPACE
-    }
-}
-
 async fn start_plane(
+    plane: &Plane,
     screen: &mut Screen,
     processes: &mut Processes,
-    binaries: &Binaries,
     folder: &Path,
-) -> anyhow::Result<(PathBuf, Client)> {
+) -> anyhow::Result<Access> {
     screen.command("export KUBECONFIG=$PWD/kubeconfig");
-    screen.command("local-controlplane --kubeconfig $KUBECONFIG &");
+    screen.command(plane.typed());
     let since = shell::now();
-    let started = plane::start(processes, binaries, folder).await?;
+    let access = plane.start(processes, folder).await?;
     screen.observed(
         "an API server answers: since its process was started",
         Some(since.elapsed()),
     );
-    Ok(started)
+    Ok(access)
 }
 
 async fn start_elector(stage: &mut Stage) -> anyhow::Result<()> {
@@ -149,23 +142,13 @@ async fn start_elector(stage: &mut Stage) -> anyhow::Result<()> {
 
 /// Makes room on somebody's cluster.
 async fn move_in(client: &Client, namespace: &str) -> anyhow::Result<Guest> {
-    let namespaces: Api<Namespace> = Api::all(client.clone());
     let definitions: Api<CustomResourceDefinition> = Api::all(client.clone());
     let guest = Guest {
         definition: definitions.get_opt(DEFINITION).await?.is_none(),
     };
-    let there = namespaces.get_opt(namespace).await?;
-    if let Some(there) = there {
-        let state = match there.metadata.deletion_timestamp {
-            Some(_) => "is being deleted: wait until it is gone",
-            // Its leases may be somebody's.
-            None => "exists, and the demo makes one of its own that it removes afterwards: delete it",
-        };
-        bail!("namespace {namespace} {state}, or name another one with --namespace");
-    }
-    let mut wanted = Namespace::default();
-    wanted.metadata.name = Some(namespace.to_owned());
-    namespaces.create(&PostParams::default(), &wanted).await?;
+    plane::make_namespace(client, namespace)
+        .await
+        .map_err(|error| anyhow!("{error:#}, or name another one with --namespace"))?;
     Ok(guest)
 }
 
@@ -179,14 +162,11 @@ pub(crate) async fn move_out(stage: &Stage, guest: Guest) -> anyhow::Result<()> 
             definitions.delete(DEFINITION, &delete).await?;
         }
     }
-    let namespaces: Api<Namespace> = Api::all(stage.client.clone());
-    namespaces.delete(&stage.namespace, &delete).await?;
-    Ok(())
+    plane::remove_namespace(&stage.client, &stage.namespace).await
 }
 
 /// What a person does with a cluster that is left running.
 pub(crate) fn how_to_go_on(stage: &Stage, since: Instant) -> Vec<String> {
-    let numbers = stage.processes.numbers().join(" ");
     vec![
         format!(
             "everything is left running, after {:.1} s; the logs are in {}",
@@ -195,6 +175,6 @@ pub(crate) fn how_to_go_on(stage: &Stage, since: Instant) -> Vec<String> {
         ),
         format!("  export KUBECONFIG={}", stage.kubeconfig.display()),
         format!("  kubectl get leases --namespace {}", stage.namespace),
-        format!("  kill {numbers}    # ends it all"),
+        format!("  {}    # ends it all", stage.processes.how_to_end()),
     ]
 }

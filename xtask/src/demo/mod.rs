@@ -18,8 +18,8 @@ use std::time::Duration;
 
 use anyhow::{Context, bail};
 use clap::{Args, ValueEnum};
-use tokio::signal::unix::{SignalKind, signal};
 
+use crate::plane::ClusterArgs;
 use crate::screen::Screen;
 use crate::shell;
 use crate::workspace::{self, Binaries, Profile};
@@ -30,6 +30,7 @@ Examples:
   cargo xtask demo
   cargo xtask demo --scenario crash --scenario hand-written
   cargo xtask demo --scenario sample-controller --keep
+  cargo xtask demo --control-plane real
   cargo xtask demo --kubeconfig ~/.kube/config --namespace election-demo
   cargo xtask demo --record docs/demo.cast
 
@@ -49,10 +50,9 @@ pub(crate) struct DemoArgs {
     /// Leave everything running, and print how to reach it.
     #[arg(long)]
     keep: bool,
-    /// Play on this cluster instead of a local control plane. All leases are in a namespace that is made for it.
-    #[arg(long, value_name = "FILE")]
-    kubeconfig: Option<PathBuf>,
-    /// The namespace of the leases. [default: kube-system; election-demo with --kubeconfig]
+    #[command(flatten)]
+    cluster: ClusterArgs,
+    /// The namespace of the leases. [default: kube-system; with --kubeconfig election-demo, made for it and removed]
     #[arg(long)]
     namespace: Option<String>,
     /// Make the requests of kubectl without it, as when it is not installed.
@@ -128,7 +128,8 @@ pub(crate) struct Played {
 /// Plays the demo.
 pub(crate) async fn run(args: DemoArgs) -> anyhow::Result<()> {
     let root = workspace::root()?;
-    let binaries = Binaries::build(&root, &cluster::PROGRAMS, Profile::Dev)?;
+    let packages = [args.cluster.packages(), &cluster::PROGRAMS].concat();
+    let binaries = Binaries::build(&root, &packages, Profile::Dev)?;
     let mut screen = Screen::new();
     if let Some(file) = &args.record {
         screen.record(file, "cargo xtask demo")?;
@@ -139,7 +140,7 @@ pub(crate) async fn run(args: DemoArgs) -> anyhow::Result<()> {
     let mut stage = None;
     let result = tokio::select! {
         result = play_all(&args, screen, &root, binaries, folder.path(), &mut stage) => result,
-        signal = interrupted() => signal.and_then(|name| bail!("{name}: what was started has been stopped")),
+        signal = shell::interrupted() => signal.and_then(|name| bail!("{name}: what was started has been stopped")),
     };
     let Some(mut stage) = stage else { return result };
     if args.keep && result.is_ok() {
@@ -198,16 +199,4 @@ fn chosen(named: &[Scenario]) -> Vec<Scenario> {
         .copied()
         .filter(|scenario| named.is_empty() || named.contains(scenario))
         .collect()
-}
-
-/// Resolves with the name of the signal that asks this to end.
-async fn interrupted() -> anyhow::Result<&'static str> {
-    let mut interrupt = signal(SignalKind::interrupt())?;
-    let mut terminate = signal(SignalKind::terminate())?;
-    let mut hangup = signal(SignalKind::hangup())?;
-    Ok(tokio::select! {
-        _ = interrupt.recv() => "interrupted",
-        _ = terminate.recv() => "terminated",
-        _ = hangup.recv() => "hung up",
-    })
 }

@@ -1,1 +1,0 @@
-//! Compares what two servers said in the same check.
