@@ -60,7 +60,13 @@ impl Normal {
                     .iter_mut()
                     .for_each(|(field, value)| self.value(field, value));
             }
-            Value::Array(items) => items.iter_mut().for_each(|item| self.value(field, item)),
+            Value::Array(items) => {
+                items.iter_mut().for_each(|item| self.value(field, item));
+                // A real server has them in the order of their times, which are of the second.
+                if field == "managedFields" {
+                    items.sort_by_key(Value::to_string);
+                }
+            }
             Value::String(text) => match field {
                 "uid" if text.len() == 36 => *value = self.number("uid", text),
                 "resourceVersion" => *value = self.number("version", text),
@@ -91,6 +97,10 @@ fn drop_sentences(status: &mut Value) {
             if !once.contains(&cause) {
                 once.push(cause);
             }
+        }
+        // Whose fields those are comes in no order on a real server.
+        if once.iter().all(|cause| cause["reason"] == "FieldManagerConflict") {
+            once.sort_by_key(Value::to_string);
         }
         *causes = once;
     }

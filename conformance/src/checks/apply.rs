@@ -3,7 +3,7 @@
 use super::ownership::{change, expect_owned, owned};
 use crate::answer::Answer;
 use crate::check::checks;
-use crate::cluster::{CONFIGS, Cluster, DEFINITIONS, LEASES, MERGE, eventually, lease};
+use crate::cluster::{APPLY, CONFIGS, Cluster, DEFINITIONS, LEASES, MERGE, eventually, lease};
 use http::Method;
 use serde_json::{Value, json};
 
@@ -25,7 +25,6 @@ checks! {"apply";
     kubectl_takes_over_what_it_applied_on_the_client,
 }
 
-const APPLY: &str = "application/apply-patch+yaml";
 const DEPLOYMENTS: &str = "/apis/apps/v1/namespaces/{ns}/deployments";
 const FOOS: &str = "/apis/{group}/v1/namespaces/{ns}/foos";
 

@@ -7,8 +7,10 @@ use http::Method;
 use serde_json::{Value, json};
 
 use super::{COLLECTIONS, FOOS, NAMES, WATCHES};
-use crate::cluster::{CONFIGS, JSON, JSON_PATCH, LEASES, MERGE, STRATEGIC};
+use crate::cluster::{APPLY, CONFIGS, JSON, JSON_PATCH, LEASES, MERGE, STRATEGIC};
 
+/// Who writes, besides those who do not say it.
+const MANAGERS: [&str; 3] = ["alpha", "bravo", "charlie"];
 /// The last one is not allowed.
 const MODES: [&str; 3] = ["fast", "safe", "slow"];
 
@@ -41,11 +43,11 @@ impl Request {
         let collection = COLLECTIONS[rng.usize(..COLLECTIONS.len())];
         let name = NAMES[rng.usize(..NAMES.len())];
         let item = format!("{collection}/{name}");
-        let dry = if rng.u8(..10) == 0 { "?dryRun=All" } else { "" };
-        let (method, path, media, body) = match rng.u8(..100) {
+        let options = options(rng);
+        let (method, path, media, body) = match rng.u8(..120) {
             0..20 => {
                 let body = Body::Given(object(rng, collection, name));
-                (Method::POST, format!("{collection}{dry}"), JSON, body)
+                (Method::POST, format!("{collection}?{options}"), JSON, body)
             }
             20..30 => (Method::GET, item, JSON, Body::None),
             30..38 => (
@@ -56,7 +58,7 @@ impl Request {
             ),
             38..55 => (
                 Method::PUT,
-                format!("{item}{dry}"),
+                format!("{item}?{options}"),
                 JSON,
                 put_body(rng, collection, name),
             ),
@@ -64,7 +66,7 @@ impl Request {
                 let patch = Body::Given(
                     json!({"metadata": metadata(rng), data(collection): content(rng, collection)}),
                 );
-                (Method::PATCH, format!("{item}{dry}"), MERGE, patch)
+                (Method::PATCH, format!("{item}?{options}"), MERGE, patch)
             }
             70..75 => {
                 let patch = Body::Given(json!({"metadata": metadata(rng)}));
@@ -81,6 +83,13 @@ impl Request {
                 )
             }
             80..97 => (Method::DELETE, item, JSON, deletion(rng)),
+            100.. => {
+                let force = if rng.bool() { "force=true" } else { "" };
+                let status = if rng.u8(..8) == 0 { "/status" } else { "" };
+                let config = Body::Given(config(rng, collection, name));
+                let path = format!("{item}{status}?{options}&{force}");
+                (Method::PATCH, path, APPLY, config)
+            }
             _ => {
                 let path = format!("{collection}?fieldSelector=metadata.name%3D{name}");
                 (Method::DELETE, path, JSON, Body::None)
@@ -93,6 +102,36 @@ impl Request {
             body,
         }
     }
+}
+
+/// How a write is made: seldom for show only, often by somebody who says who it is.
+fn options(rng: &mut Rng) -> String {
+    let dry = if rng.u8(..10) == 0 { "dryRun=All" } else { "" };
+    match rng.u8(..6) {
+        manager @ 0..3 => format!("{dry}&fieldManager={}", MANAGERS[usize::from(manager)]),
+        _ => dry.to_owned(),
+    }
+}
+
+/// What somebody wants of an object.
+fn config(rng: &mut Rng, collection: &str, name: &str) -> Value {
+    let mut config = object(rng, collection, name);
+    let (version, kind) = match collection {
+        LEASES => ("coordination.k8s.io/v1", "Lease"),
+        CONFIGS => ("v1", "ConfigMap"),
+        _ => ("{group}/v1", "Foo"),
+    };
+    config["apiVersion"] = version.into();
+    config["kind"] = kind.into();
+    // What is null in the metadata of an apply is stored as such by a real server, and gone after the next write.
+    if let Some(metadata) = config["metadata"].as_object_mut() {
+        metadata
+            .retain(|_, value| !value.is_null() && value["team"].is_null() == value.get("team").is_none());
+    }
+    if collection == FOOS && rng.u8(..4) == 0 {
+        config["status"] = json!({"availableReplicas": rng.u8(..4)});
+    }
+    config
 }
 
 /// The field that a collection's objects have their content in.
