@@ -73,6 +73,7 @@ fn transcript(exchanges: &[Exchange]) -> String {
         }
         let got = match serde_json::from_str(&exchange.got) {
             Ok(mut reply) => {
+                without_managers(&mut reply);
                 normal.reply(&mut reply);
                 reply.to_string()
             }
@@ -87,10 +88,23 @@ fn transcript(exchanges: &[Exchange]) -> String {
 fn sent(normal: &mut Normal, body: &str) -> String {
     match serde_json::from_str(body) {
         Ok(mut sent) if body.contains("creationTimestamp\":\"20") => {
+            without_managers(&mut sent);
             normal.reply(&mut sent);
             Value::to_string(&sent)
         }
         _ => body.to_owned(),
+    }
+}
+
+/// Who owns which field has checks of its own, and is compared by the walk: here it would hide the rest.
+fn without_managers(value: &mut Value) {
+    match value {
+        Value::Object(fields) => {
+            fields.remove("managedFields");
+            fields.values_mut().for_each(without_managers);
+        }
+        Value::Array(items) => items.iter_mut().for_each(without_managers),
+        _ => {}
     }
 }
 

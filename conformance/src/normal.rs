@@ -124,6 +124,7 @@ pub(crate) fn printed(text: &str) -> String {
                 pattern(r#"((?:creation|deletion)Timestamp"?: ")[^"]+"#),
                 "${1}<time>",
             ),
+            (pattern(r#"(?m)^(\s+time: ")[^"]+"#), "${1}<time>"),
             (pattern(r"((?:Creation|Deletion) Timestamp:\s+)\S+"), "${1}<time>"),
             (pattern(r"(?m)^((?:CreationTimestamp):\s+).*$"), "${1}<time>"),
             (pattern(r"(?m)(\s)(?:\d+[smhd])+( ago)?$"), "${1}<age>"),

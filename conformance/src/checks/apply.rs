@@ -22,7 +22,6 @@ checks! {"apply";
     an_apply_may_be_conditional,
     an_apply_in_a_dry_run_stores_nothing,
     applied_fields_that_come_twice_are_warned_of_or_refused,
-    kubectl_takes_over_what_it_applied_on_the_client,
 }
 
 const DEPLOYMENTS: &str = "/apis/apps/v1/namespaces/{ns}/deployments";
@@ -492,36 +491,4 @@ async fn applied_fields_that_come_twice_are_warned_of_or_refused(server: Cluster
         r#"299 - "line 1: key \"name\" already set in map""#
     );
     assert_eq!(send("Ignore").await.expect(200).header("warning"), "");
-}
-
-async fn kubectl_takes_over_what_it_applied_on_the_client(server: Cluster) {
-    let path = format!("{CONFIGS}/x");
-    let last = "kubectl.kubernetes.io/last-applied-configuration";
-    let config = |value: &str| json!({"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "x"}, "data": {"a": value}});
-    let mut body = config("1");
-    body["metadata"]["annotations"] = json!({last: format!("{}\n", config("1"))});
-    body["data"]["b"] = "1".into();
-    server
-        .post(
-            &format!("{CONFIGS}?fieldManager=kubectl-client-side-apply"),
-            &body,
-        )
-        .await
-        .expect(201);
-    let mut more = config("2");
-    more["data"]["b"] = "2".into();
-    let conflict = apply(&server, &path, "fieldManager=kubectl", &more).await;
-    assert_eq!(
-        conflict.expect(409).cause_fields(),
-        [".data.b"],
-        "what is in the annotation is kubectl's own"
-    );
-    apply(&server, &path, "fieldManager=another", &config("2"))
-        .await
-        .expect(409);
-    let applied = apply(&server, &path, "fieldManager=kubectl", &config("2")).await;
-    let applied = applied.expect(200).json();
-    assert_eq!(applied["data"], json!({"a": "2", "b": "1"}));
-    let text = applied["metadata"]["annotations"][last].as_str().unwrap();
-    assert_eq!(serde_json::from_str::<Value>(text).unwrap(), config("2"));
 }

@@ -19,6 +19,7 @@ checks! {"managed fields";
     the_server_owns_what_it_writes_itself,
     a_status_is_owned_apart,
     a_scale_moves_the_replicas,
+    kubectl_takes_over_what_it_applied_on_the_client,
 }
 
 const DEPLOYMENTS: &str = "/apis/apps/v1/namespaces/{ns}/deployments";
@@ -372,4 +373,36 @@ async fn a_scale_moves_the_replicas(server: Cluster) {
         .expect_refusal(409, "Conflict");
     let forced = apply(&server, &path, "fieldManager=delta&force=true", &scale).await;
     assert_eq!(forced.expect(200).json()["spec"]["replicas"], 5);
+}
+
+async fn kubectl_takes_over_what_it_applied_on_the_client(server: Cluster) {
+    let path = format!("{CONFIGS}/x");
+    let last = "kubectl.kubernetes.io/last-applied-configuration";
+    let config = |value: &str| json!({"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "x"}, "data": {"a": value}});
+    let mut body = config("1");
+    body["metadata"]["annotations"] = json!({last: format!("{}\n", config("1"))});
+    body["data"]["b"] = "1".into();
+    server
+        .post(
+            &format!("{CONFIGS}?fieldManager=kubectl-client-side-apply"),
+            &body,
+        )
+        .await
+        .expect(201);
+    let mut more = config("2");
+    more["data"]["b"] = "2".into();
+    let conflict = apply(&server, &path, "fieldManager=kubectl", &more).await;
+    assert_eq!(
+        conflict.expect(409).cause_fields(),
+        [".data.b"],
+        "what is in the annotation is kubectl's own"
+    );
+    apply(&server, &path, "fieldManager=another", &config("2"))
+        .await
+        .expect(409);
+    let applied = apply(&server, &path, "fieldManager=kubectl", &config("2")).await;
+    let applied = applied.expect(200).json();
+    assert_eq!(applied["data"], json!({"a": "2", "b": "1"}));
+    let text = applied["metadata"]["annotations"][last].as_str().unwrap();
+    assert_eq!(serde_json::from_str::<Value>(text).unwrap(), config("2"));
 }

@@ -6,6 +6,7 @@ use crate::cluster::Cluster;
 
 checks! {"kubectl", needs Some(Need::Kubectl);
     apply,
+    apply_on_the_server,
     apply_of_what_is_wrong,
     diff,
     edit,
@@ -38,6 +39,41 @@ async fn apply(server: Cluster) {
     terminal.run(&["get", "lease", "alpha", "-o", "yaml"]).await;
     terminal.run(&["apply", "view-last-applied", "lease/alpha"]).await;
     terminal.expect_screen("apply");
+}
+
+async fn apply_on_the_server(server: Cluster) {
+    let mut terminal = terminal(&server).await;
+    let apply = ["apply", "--server-side", "-f", "lease.yaml"];
+    terminal.run(&apply).await;
+    terminal.run(&apply).await;
+    let patch = r#"{"spec": {"leaseDurationSeconds": 30}}"#;
+    terminal
+        .run(&["patch", "lease", "alpha", "--type=merge", "-p", patch])
+        .await;
+    terminal.run(&apply).await;
+    terminal
+        .run(&["diff", "--server-side", "--force-conflicts", "-f", "lease.yaml"])
+        .await;
+    terminal
+        .run(&["apply", "--server-side", "-f", "lease.yaml", "--force-conflicts"])
+        .await;
+    terminal
+        .run(&[
+            "apply",
+            "--server-side",
+            "-f",
+            "lease.yaml",
+            "--field-manager=dave",
+            "--dry-run=server",
+        ])
+        .await;
+    terminal.run(&["label", "lease", "alpha", "team=red"]).await;
+    let show = ["get", "lease", "alpha", "-o", "yaml", "--show-managed-fields"];
+    terminal.run(&show).await;
+    terminal.file("lease.yaml", &LEASE.replace(", leaseDurationSeconds: 15", ""));
+    terminal.run(&apply).await;
+    terminal.run(&show).await;
+    terminal.expect_screen("apply-server-side");
 }
 
 async fn apply_of_what_is_wrong(server: Cluster) {
