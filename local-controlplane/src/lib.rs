@@ -25,7 +25,8 @@
 //! # How it is built
 //! A request becomes a target and a verb (`api::target`), a body becomes an object that the kind's schema accepts
 //! (`api::incoming`), and one path writes every object of every kind (`api::write`). What differs between kinds is
-//! data (`kinds`). Who set which field, and what an apply makes of it, is decided by pure functions (`ownership`). The store (`store`) knows only keys, revisions and history; a watch is a cursor into that history.
+//! data (`kinds`). Who set which field, and what an apply makes of it, is decided by pure functions (`ownership`). The store
+//! (`store`) knows only keys, revisions and history; a watch is a cursor into that history.
 //!
 //! # How it is known to be like a real one
 //! The suite `conformance` runs against this server and against kube-apiserver with the same result, and random walks of

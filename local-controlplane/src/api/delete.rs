@@ -2,10 +2,11 @@
 
 use super::definitions;
 use super::incoming::Parsed;
+use super::object::is_finished;
 use super::query::Query;
 use super::selector::Selector;
 use super::target::Resource;
-use super::write::{Shown, is_finished, key_of};
+use super::write::{Shown, key_of};
 use crate::failure::{Cause, Failure};
 use crate::kinds::{Kind, namespaces_table};
 use crate::plane::{Plane, definitions_table};

@@ -7,6 +7,7 @@ mod definitions;
 mod delete;
 mod discovery;
 mod incoming;
+mod object;
 mod open_api;
 mod patch;
 mod protobuf;

@@ -3,7 +3,7 @@
 use super::builtin_columns::*;
 use super::columns::Column;
 use super::{
-    Kind, NameRule, Rules, Scale, api_version, config_map, custom, deployment, event, lease, topology,
+    Kind, NameRule, Rules, Scale, api_version, blank, config_map, custom, deployment, event, lease, topology,
 };
 use crate::failure::Cause;
 use crate::schema::Definitions;
@@ -92,7 +92,7 @@ static ROWS: [Row; 19] = [
         .short(&["ev"])
         .rules(core_event)
         .columns(event_columns)
-        .blank(blank_event),
+        .blank(blank::event),
     // These two are only kept: nothing is limited.
     Row::new("", "limitranges", "LimitRange", "io.k8s.api.core.v1.LimitRange")
         .short(&["limits"])
@@ -130,7 +130,7 @@ static ROWS: [Row; 19] = [
         .short(&["ev"])
         .rules(events_group_event)
         .columns(events_group_columns)
-        .blank(blank_events_group_event),
+        .blank(blank::events_group_event),
     Row::new(
         "coordination.k8s.io",
         "leases",
@@ -145,11 +145,11 @@ static ROWS: [Row; 19] = [
         .in_all()
         .rules(deployment_rules)
         .columns(deployment_columns)
-        .blank(blank_deployment),
+        .blank(blank::deployment),
     Row::new(RBAC, "roles", "Role", "io.k8s.api.rbac.v1.Role")
         .rules(rbac_rules)
         .columns(name_and_creation)
-        .blank(blank_role),
+        .blank(blank::role),
     Row::new(
         RBAC,
         "rolebindings",
@@ -158,7 +158,7 @@ static ROWS: [Row; 19] = [
     )
     .rules(rbac_rules)
     .columns(binding_columns)
-    .blank(blank_binding),
+    .blank(blank::binding),
     Row::new(
         RBAC,
         "clusterroles",
@@ -168,7 +168,7 @@ static ROWS: [Row; 19] = [
     .cluster()
     .rules(rbac_rules)
     .columns(name_and_creation)
-    .blank(blank_role),
+    .blank(blank::role),
     Row::new(
         RBAC,
         "clusterrolebindings",
@@ -178,7 +178,7 @@ static ROWS: [Row; 19] = [
     .cluster()
     .rules(rbac_rules)
     .columns(binding_columns)
-    .blank(blank_binding),
+    .blank(blank::binding),
     Row::new(
         "apiextensions.k8s.io",
         "customresourcedefinitions",
@@ -189,7 +189,7 @@ static ROWS: [Row; 19] = [
     .short(&["crd", "crds"])
     .rules(definition_rules)
     .columns(name_and_creation)
-    .blank(blank_definition),
+    .blank(blank::definition),
     Row::new(
         REVIEWS,
         "selfsubjectaccessreviews",
@@ -295,43 +295,6 @@ fn kind(row: &Row, definitions: &mut Definitions) -> Kind {
         rules: (row.rules)(),
         custom: false,
     }
-}
-
-fn blank_event() -> Value {
-    json!({
-        "metadata": {}, "involvedObject": {}, "source": {}, "firstTimestamp": null, "lastTimestamp": null,
-        "eventTime": null, "reportingComponent": "", "reportingInstance": "",
-    })
-}
-
-fn blank_events_group_event() -> Value {
-    json!({
-        "metadata": {}, "eventTime": null, "regarding": {}, "deprecatedSource": {}, "deprecatedFirstTimestamp": null,
-        "deprecatedLastTimestamp": null,
-    })
-}
-
-fn blank_deployment() -> Value {
-    let template = json!({"metadata": {}, "spec": {"containers": null}});
-    json!({
-        "metadata": {}, "spec": {"selector": null, "template": template, "strategy": {}}, "status": {},
-    })
-}
-
-fn blank_role() -> Value {
-    json!({"metadata": {}, "rules": null})
-}
-
-fn blank_binding() -> Value {
-    json!({"metadata": {}, "roleRef": {"apiGroup": "", "kind": "", "name": ""}})
-}
-
-fn blank_definition() -> Value {
-    let names = json!({"plural": "", "kind": ""});
-    json!({
-        "metadata": {}, "spec": {"group": "", "names": names, "scope": "", "versions": null},
-        "status": {"conditions": null, "acceptedNames": names, "storedVersions": null},
-    })
 }
 
 fn lease_rules() -> Rules {

@@ -3,6 +3,7 @@
 //! Built-in kinds are rows in [`builtin`]; custom ones are made from CustomResourceDefinitions by [`custom`]. A kind
 //! that needs a rule of its own (a Lease's durations, an Event's two forms) has it in a file here, as a plain function.
 
+mod blank;
 mod builtin;
 mod builtin_columns;
 mod columns;
