@@ -4,6 +4,7 @@
 
 mod bench;
 mod cast;
+mod chaos;
 mod ci;
 mod conformance;
 mod demo;
@@ -59,6 +60,10 @@ enum Command {
     BenchCandidate(bench::candidate::BenchCandidateArgs),
     #[command(hide = true)]
     DieWithParent(die_with_parent::DieWithParentArgs),
+    /// Kill and stop real processes again and again, and see that no two leaders act.
+    Chaos(chaos::ChaosArgs),
+    #[command(hide = true)]
+    ChaosWorker(chaos::worker::ChaosWorkerArgs),
     /// Check that an API server behaves as a real one does.
     Conformance(conformance::ConformanceArgs),
     /// Do the same at random on the local control plane and on a real one.
@@ -95,6 +100,8 @@ fn run(command: Command) -> anyhow::Result<()> {
         Command::Bench(bench) => runtime()?.block_on(bench::run(bench)),
         Command::BenchCandidate(args) => runtime()?.block_on(bench::candidate::run(args)),
         Command::DieWithParent(args) => die_with_parent::run(args),
+        Command::Chaos(args) => runtime()?.block_on(chaos::run(args)),
+        Command::ChaosWorker(args) => chaos::worker::run(&args),
         Command::Conformance(args) => runtime()?.block_on(conformance::run(args)),
         Command::Walk(args) => runtime()?.block_on(walk::run(args)),
         Command::Ci(args) => ci::run(&args),

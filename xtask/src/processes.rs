@@ -37,6 +37,8 @@ struct Process {
     child: Child,
     /// Whether processes that start later may need it.
     serves: bool,
+    /// How a server is started again.
+    again: Option<(PathBuf, Vec<String>)>,
 }
 
 impl Processes {
@@ -74,8 +76,32 @@ impl Processes {
         self.start_command(name, command)?;
         if let Some(server) = self.running.last_mut() {
             server.serves = true;
+            server.again = Some((program.to_owned(), args.to_vec()));
         }
         Ok(())
+    }
+
+    /// Kills a server, if it still runs, and starts it as before.
+    pub(crate) async fn restart_server(&mut self, name: &str) -> anyhow::Result<()> {
+        let index = self
+            .find(name)
+            .with_context(|| format!("process {name} does not run"))?;
+        let again = self.running[index].again.clone();
+        let (program, args) = again.with_context(|| format!("{name} is no server"))?;
+        self.running[index].kill_group();
+        self.running[index].child.wait().await?;
+        self.running.remove(index);
+        self.start_server(name, &program, &args)?;
+        // Where it was, so that it still ends after those that need it.
+        if let Some(server) = self.running.pop() {
+            self.running.insert(index, server);
+        }
+        Ok(())
+    }
+
+    /// Whether a process of a name was started and not yet waited for.
+    pub(crate) fn runs(&self, name: &str) -> bool {
+        self.find(name).is_some()
     }
 
     /// Starts a process that needs more than arguments.
@@ -116,6 +142,7 @@ impl Processes {
             pid,
             child,
             serves: false,
+            again: None,
         });
         let started = self.running.last_mut().context("a process was just started")?;
         Ok(&mut started.child)

@@ -78,6 +78,19 @@ impl ClusterArgs {
         self.kubeconfig.is_none() && self.control_plane == Kind::Local
     }
 
+    /// Whether it is started here.
+    pub(crate) fn is_own(&self) -> bool {
+        self.kubeconfig.is_none()
+    }
+
+    /// The processes of one that is started here: whoever keeps the objects first, whoever answers requests last.
+    pub(crate) const fn servers(&self) -> &'static [&'static str] {
+        match self.control_plane {
+            Kind::Local => &[local::PROGRAM],
+            Kind::Real => &[assets::ETCD, assets::API_SERVER],
+        }
+    }
+
     /// What has to be built for it.
     pub(crate) fn packages(&self) -> &'static [&'static str] {
         match self.control_plane {

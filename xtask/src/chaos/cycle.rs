@@ -1,0 +1,204 @@
+//! One cycle: something is done to the processes, it is undone, and somebody must lead again.
+
+use std::time::Duration;
+
+use anyhow::{Context, bail, ensure};
+use rustix::process::{Pid, Signal};
+
+use super::faults::{Fault, Means, Schedule, nobody_can_stop_the_program};
+use super::ledger::{Auditor, Findings};
+use super::stand::{Lineage, PATIENCE, Stand, send};
+use super::summary::Summary;
+use crate::bench::candidate::boottime;
+use crate::shell;
+
+/// How often the ledger is read.
+const GLANCE: Duration = Duration::from_millis(10);
+/// A leader whose last write is older may not be one any more.
+const FRESH: Duration = Duration::from_millis(200);
+
+/// All that goes on.
+pub(super) struct Chaos {
+    stand: Stand,
+    auditor: Auditor,
+    schedule: Schedule,
+    lease: Duration,
+    summary: Summary,
+    /// Until when a write may be refused, because its process stood still with its keeper.
+    excused: u64,
+}
+
+/// What is to be undone.
+#[derive(Debug, Default)]
+struct Done {
+    stopped: Vec<Pid>,
+    server_is_gone: bool,
+    /// The program that must not act any more.
+    ended: Option<i32>,
+}
+
+impl Chaos {
+    pub(super) fn new(stand: Stand, schedule: Schedule, lease: Duration) -> Self {
+        Self {
+            auditor: Auditor::new(stand.ledger.clone()),
+            stand,
+            schedule,
+            lease,
+            summary: Summary::default(),
+            excused: 0,
+        }
+    }
+
+    pub(super) const fn summary(&self) -> &Summary {
+        &self.summary
+    }
+
+    pub(super) async fn end(&mut self) {
+        self.stand.processes.end_down_to(0).await;
+    }
+
+    pub(super) async fn play(&mut self, cycles: u32) -> anyhow::Result<()> {
+        self.somebody_writes(boottime()).await?;
+        for number in 1..=cycles {
+            let faults = self.schedule.next();
+            let names: Vec<&str> = faults.iter().map(|fault| fault.name()).collect();
+            let gap = self.cycle(&faults).await;
+            let gap = gap.with_context(|| format!("cycle {number}: {}", names.join(" and ")))?;
+            let (writes, terms) = self.auditor.counts();
+            self.summary.add(&faults, gap, writes, terms);
+            super::say(number, cycles, &names.join(" and "), gap);
+        }
+        Ok(())
+    }
+
+    /// Returns how long nobody wrote.
+    async fn cycle(&mut self, faults: &[Fault]) -> anyhow::Result<Duration> {
+        self.somebody_writes(boottime()).await?;
+        shell::sleep(self.schedule.delay(self.lease)).await;
+        let mut longest = self.read()?.longest_gap;
+        let mut done = Done::default();
+        for fault in faults {
+            self.make(*fault, &mut done)?;
+        }
+        if faults.iter().any(|fault| fault.lasts()) {
+            shell::sleep(self.schedule.pause(self.lease)).await;
+        }
+        if nobody_can_stop_the_program(faults) {
+            self.excused = u64::MAX;
+        }
+        let ended = done.ended;
+        self.undo(done).await?;
+        longest = longest.max(self.somebody_else_writes(boottime(), ended).await?.longest_gap);
+        if self.excused == u64::MAX {
+            // It has gone on by now, and was refused or killed.
+            self.excused = boottime() + u64::try_from(self.lease.as_nanos()).unwrap_or(u64::MAX);
+        }
+        Ok(Duration::from_nanos(longest))
+    }
+
+    fn make(&mut self, fault: Fault, done: &mut Done) -> anyhow::Result<()> {
+        let Some(last) = self.auditor.last().cloned() else {
+            bail!("nobody has written yet");
+        };
+        let leader = Lineage::of(&self.stand, &last);
+        let standby = self.stand.pid(
+            self.stand
+                .standby(&last.identity, last.pid.unsigned_abs() as usize),
+        )?;
+        let targets = match fault {
+            Fault::KillCandidate | Fault::StopCandidate | Fault::Terminate => {
+                leader.map(|leader| vec![leader.candidate])
+            }
+            Fault::KillKeeper | Fault::StopKeeper => leader.map(|leader| vec![leader.keeper]),
+            Fault::KillProgram | Fault::StopProgram => leader.map(|leader| vec![leader.program]),
+            Fault::StopAll => leader.map(|leader| vec![leader.candidate, leader.keeper, leader.program]),
+            Fault::KillStandby | Fault::StopStandby => Some(vec![standby]),
+            Fault::KillElector | Fault::StopElector => Some(vec![self.stand.elector()?]),
+            Fault::KillServer => Some(vec![self.stand.pid(self.stand.server())?]),
+            Fault::StopServer => Some(vec![self.stand.store()?]),
+        };
+        // Nobody leads where another fault of this cycle came first.
+        let targets = targets.unwrap_or_default();
+        let signal = match fault.means() {
+            Means::Kill => Signal::KILL,
+            Means::Stop => Signal::STOP,
+            Means::Terminate => Signal::TERM,
+        };
+        for target in &targets {
+            send(*target, signal);
+        }
+        self.summary.count(fault, !targets.is_empty());
+        done.server_is_gone |= fault == Fault::KillServer;
+        if fault.ends_the_program() && !targets.is_empty() {
+            done.ended = Some(last.pid);
+        }
+        if fault.means() == Means::Stop {
+            done.stopped.extend(targets);
+        }
+        Ok(())
+    }
+
+    async fn undo(&mut self, done: Done) -> anyhow::Result<()> {
+        // The program first: that is the worst order.
+        for pid in done.stopped.into_iter().rev() {
+            send(pid, Signal::CONT);
+        }
+        if done.server_is_gone {
+            self.stand.processes.restart_server(self.stand.server()).await?;
+        }
+        self.restart().await
+    }
+
+    /// Whoever has ended is started again, with its name.
+    async fn restart(&mut self) -> anyhow::Result<()> {
+        while let Some((name, _)) = self.stand.processes.lost() {
+            self.stand.processes.ended(&name).await?;
+        }
+        self.stand.start_all()
+    }
+
+    /// Waits until somebody writes after a moment.
+    async fn somebody_writes(&mut self, after: u64) -> anyhow::Result<Findings> {
+        self.somebody_else_writes(after, None).await
+    }
+
+    /// The same, not counting a process.
+    async fn somebody_else_writes(&mut self, after: u64, but: Option<i32>) -> anyhow::Result<Findings> {
+        let since = shell::now();
+        let mut all = Findings::default();
+        loop {
+            let found = self.read()?;
+            all.longest_gap = all.longest_gap.max(found.longest_gap);
+            let fresh = self.auditor.last().is_some_and(|last| {
+                last.at > after
+                    && Some(last.pid) != but
+                    && boottime() - last.at < u64::try_from(FRESH.as_nanos()).unwrap_or(u64::MAX)
+            });
+            if fresh {
+                return Ok(all);
+            }
+            self.restart().await?;
+            if since.elapsed() > PATIENCE {
+                bail!(
+                    "violation: L1: nobody has led for {PATIENCE:?}\n{}",
+                    self.stand.processes.tail("election-controller")
+                );
+            }
+            shell::sleep(GLANCE).await;
+        }
+    }
+
+    fn read(&mut self) -> anyhow::Result<Findings> {
+        let found = self.auditor.audit()?;
+        for refused in &found.refused {
+            ensure!(
+                refused.at <= self.excused,
+                "violation: S1: a write was refused, which the election should have prevented: {refused:?}; the last \
+                 one that was accepted: {:?}",
+                self.auditor.last()
+            );
+        }
+        self.summary.refuse(found.refused.len());
+        Ok(found)
+    }
+}
