@@ -180,7 +180,10 @@ impl Chaos {
             self.restart().await?;
             if since.elapsed() > PATIENCE {
                 bail!(
-                    "violation: L1: nobody has led for {PATIENCE:?}\n{}",
+                    "violation: L1: for {PATIENCE:?} nobody has written{}\n{}",
+                    but.map_or_else(String::new, |pid| format!(
+                        " but process {pid}, which should be gone"
+                    )),
                     self.stand.processes.tail("election-controller")
                 );
             }
