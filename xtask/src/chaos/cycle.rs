@@ -88,6 +88,9 @@ impl Chaos {
         }
         let ended = done.ended;
         self.undo(done).await?;
+        if let Some(program) = ended {
+            longest = longest.max(self.insist(program).await?);
+        }
         longest = longest.max(self.somebody_else_writes(boottime(), ended).await?.longest_gap);
         if self.excused == u64::MAX {
             // It has gone on by now, and was refused or killed.
@@ -147,6 +150,27 @@ impl Chaos {
             self.stand.processes.restart_server(self.stand.server()).await?;
         }
         self.restart().await
+    }
+
+    /// As whoever runs containers: what has not ended a while after it was asked to is killed.
+    /// Returns the longest gap meanwhile.
+    async fn insist(&mut self, program: i32) -> anyhow::Result<u64> {
+        let (since, mut longest) = (shell::now(), 0);
+        while since.elapsed() < self.lease {
+            longest = longest.max(self.read()?.longest_gap);
+            if self.auditor.last().is_none_or(|last| last.pid != program) {
+                return Ok(longest);
+            }
+            shell::sleep(GLANCE).await;
+        }
+        if let Some(leader) = self
+            .auditor
+            .last()
+            .and_then(|last| Lineage::of(&self.stand, last))
+        {
+            send(leader.candidate, Signal::KILL);
+        }
+        Ok(longest)
     }
 
     /// Whoever has ended is started again, with its name.

@@ -28,7 +28,7 @@ pub(super) enum Fault {
     StopElector,
     /// SIGSTOP to the server, or to the etcd behind it.
     StopServer,
-    /// SIGTERM to the leader's `candidate run`.
+    /// SIGTERM to the leader's `candidate run`, and SIGKILL when it has not ended a lease duration later.
     Terminate,
 }
 
