@@ -203,6 +203,18 @@ impl Election {
         step
     }
 
+    /// What a step does for memory, without deciding anything: for an elector that stands by. When to look again.
+    pub(super) fn follow(&mut self, now: Mono) -> Option<Mono> {
+        self.settle(now);
+        let electable = self.candidates.values().filter(|one| one.electable(now));
+        electable.filter_map(Contender::dies_at).min()
+    }
+
+    /// This elector acts from now on: what it asked for in an earlier turn is no reason to wait.
+    pub(super) fn begin_to_act(&mut self) {
+        self.flight.begin_to_act();
+    }
+
     /// What a step would decide now, with everything that led to it, for people.
     #[must_use]
     pub fn explain(&self, now: Mono) -> Explanation {
