@@ -1,25 +1,35 @@
 //! Says who joins which election and how, and refuses what contradicts itself before anything is sent.
+//!
+//! What is asked of the API server before a candidate joins is in `probe.rs`.
 
 use std::future::Future;
 use std::pin::Pin;
 use std::sync::Arc;
-use std::time::Duration;
 
 use election_core::candidate::Settings;
 use election_core::{Identity, Incarnation, LeaseKey, Timing, TimingError, Version, Versions, wire};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::OwnerReference;
 
-use crate::client::{Failure, classify};
 use crate::clock::{BootClock, SharedClock};
 use crate::leadership::Candidate;
+use crate::probe::probe;
 use crate::shell;
-use crate::watch::{self, ReadError};
 use crate::watchdog::Overrun;
+
+/// Who grants the lease.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Mode {
+    /// An elector.
+    Coordinated,
+    /// Nobody: the candidate takes it.
+    Direct { assume_unheld: bool },
+}
 
 /// How a process joins an election; see [`Candidate::builder`].
 pub struct Builder {
     pub(crate) client: kube::Client,
     pub(crate) lease: LeaseKey,
+    pub(crate) mode: Mode,
     pub(crate) identity: Option<Identity>,
     pub(crate) binary: Option<Version>,
     pub(crate) emulation: Option<Version>,
@@ -36,6 +46,7 @@ impl std::fmt::Debug for Builder {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("Builder")
             .field("lease", &self.lease)
+            .field("mode", &self.mode)
             .field("identity", &self.identity)
             .field("binary", &self.binary)
             .field("emulation", &self.emulation)
@@ -58,6 +69,19 @@ pub enum JoinError {
         /// What it is.
         binary: Version,
     },
+    /// The lease belongs to a coordinated election, so no candidate in direct mode may take it.
+    #[error(
+        "lease {lease} belongs to a coordinated election: {why}. Stand for it without direct mode, or choose another lease"
+    )]
+    Coordinated {
+        /// The lease.
+        lease: LeaseKey,
+        /// How that is known.
+        why: String,
+    },
+    /// Nobody could tell who holds the lease.
+    #[error("the identity must not be empty")]
+    NoIdentity,
     /// Two knobs contradict each other.
     #[error("contradicting timing: {0}")]
     Timing(#[from] TimingError),
@@ -97,6 +121,7 @@ impl Builder {
         Self {
             client,
             lease,
+            mode: Mode::Coordinated,
             identity: None,
             binary: None,
             emulation: None,
@@ -108,6 +133,30 @@ impl Builder {
             work_client: None,
             shutdown: Box::pin(std::future::pending()),
         }
+    }
+
+    /// *Direct mode*: takes the lease by itself when nobody holds it, without an elector and without an identity lease, as
+    /// client-go's leader election does and with its record, so that programs of both kinds may stand for one lease.
+    ///
+    /// Versions count for nothing then. All else is the same: the guard, the fenced client, the token, the deadline. A lease
+    /// that an elector grants, or that a coordinated candidate stands for, is refused.
+    ///
+    /// Unlike client-go, a candidate watches instead of polling, creates a missing lease without a holder before it claims
+    /// it, waits one lease duration before it takes a lease that was missing when it came (somebody may have deleted it
+    /// under a leader that still acts), and never resumes the term of an earlier process of its identity.
+    #[must_use]
+    pub const fn direct(mut self) -> Self {
+        self.mode = Mode::Direct { assume_unheld: false };
+        self
+    }
+
+    /// Direct mode that takes a lease which was missing when it came for one that nobody holds, as client-go does.
+    ///
+    /// For work that can bear two leaders for a moment when somebody deletes the lease while another process starts.
+    #[must_use]
+    pub const fn direct_assuming_unheld(mut self) -> Self {
+        self.mode = Mode::Direct { assume_unheld: true };
+        self
     }
 
     /// The name of the identity lease; unique among the processes of a namespace. Default: `$POD_NAME`, else the host
@@ -197,59 +246,61 @@ impl Builder {
             .unwrap_or_else(|| shell::default_identity(&incarnation));
         let settings = self.settings(identity, incarnation)?;
         let clock = self.clock.clone().unwrap_or_else(|| Arc::new(BootClock::new()));
-        probe(self.client.clone(), &clock, &settings).await?;
+        probe(self.client.clone(), &clock, &settings, self.mode).await?;
         shell::start(self, settings, clock).map_err(JoinError::Watchdog)
     }
 
     fn settings(&self, identity: Identity, incarnation: Incarnation) -> Result<Settings, JoinError> {
-        let binary = self.binary.clone().ok_or(JoinError::NoBinaryVersion)?;
-        let emulation = self.emulation.clone().unwrap_or_else(|| binary.clone());
-        if emulation > binary {
-            return Err(JoinError::EmulationTooNew { emulation, binary });
-        }
+        let versions = self.versions()?;
         let (namespace, name) = (self.lease.namespace(), self.lease.name());
         if !is_object_name(name) || !is_object_name(namespace) || namespace.contains('.') {
             return Err(JoinError::LeaseIsNoName(self.lease.clone()));
         }
-        if !wire::may_be_leader_lease(&self.lease) {
-            return Err(JoinError::NeverALeaderLease(self.lease.clone()));
-        }
-        if identity.as_str() == self.lease.name() {
-            return Err(JoinError::IdentityIsLease(identity));
-        }
-        if !is_object_name(identity.as_str()) {
-            return Err(JoinError::IdentityIsNoName(identity));
+        match self.mode {
+            Mode::Direct { .. } => {
+                // The electors' own lease is taken in this way.
+                if namespace == wire::NODE_LEASE_NAMESPACE {
+                    return Err(JoinError::NeverALeaderLease(self.lease.clone()));
+                }
+                if identity.as_str().is_empty() {
+                    return Err(JoinError::NoIdentity);
+                }
+            }
+            Mode::Coordinated => {
+                if !wire::may_be_leader_lease(&self.lease) {
+                    return Err(JoinError::NeverALeaderLease(self.lease.clone()));
+                }
+                if identity.as_str() == self.lease.name() {
+                    return Err(JoinError::IdentityIsLease(identity));
+                }
+                if !is_object_name(identity.as_str()) {
+                    return Err(JoinError::IdentityIsNoName(identity));
+                }
+            }
         }
         Ok(Settings {
             lease: self.lease.clone(),
             seed: shell::seed(&incarnation),
             identity,
             incarnation,
-            versions: Versions { binary, emulation },
+            versions,
             timing: self.timing.validated()?,
         })
     }
-}
 
-/// Asks once for the leader lease, so that a program without permission hears of it at once.
-async fn probe(client: kube::Client, clock: &SharedClock, settings: &Settings) -> Result<(), JoinError> {
-    let lease = &settings.lease;
-    let within = settings.timing.request_deadline().max(Duration::from_secs(1));
-    let why = match watch::read(&client, lease, clock, within).await {
-        Ok(_) => return Ok(()),
-        Err(ReadError::Api(error)) => match classify(&error) {
-            Failure::Refused(why) => {
-                return Err(JoinError::Refused {
-                    lease: lease.clone(),
-                    why,
-                });
-            }
-            failure => failure.to_string(),
-        },
-        Err(error) => error.to_string(),
-    };
-    tracing::warn!(%lease, why, "the API server does not answer: waiting for it");
-    Ok(())
+    /// In direct mode they count for nothing.
+    fn versions(&self) -> Result<Versions, JoinError> {
+        let binary = match (&self.binary, self.mode) {
+            (Some(binary), _) => binary.clone(),
+            (None, Mode::Direct { .. }) => "0.0".parse().expect("a version"),
+            (None, Mode::Coordinated) => return Err(JoinError::NoBinaryVersion),
+        };
+        let emulation = self.emulation.clone().unwrap_or_else(|| binary.clone());
+        if emulation > binary {
+            return Err(JoinError::EmulationTooNew { emulation, binary });
+        }
+        Ok(Versions { binary, emulation })
+    }
 }
 
 /// Whether a text is a DNS-1123 subdomain, which the name of a Lease must be.

@@ -14,7 +14,7 @@ use k8s_openapi::jiff::SignedDuration;
 
 use crate::wrapper;
 
-/// Run any program only while it leads a coordinated election.
+/// Run any program only while it leads an election.
 #[derive(Debug, Parser)]
 #[command(name = "candidate", version)]
 struct Cli {
@@ -40,6 +40,10 @@ Examples:
       --binary-version 1.30 --compatibility-version 1.29 -- \\
       kube-controller-manager --leader-elect=false
 
+  # Without an elector: the lease goes to the first who takes it, as in
+  # client-go, whose programs may stand for the same lease.
+  candidate run --direct --lease kube-system/backup -- /usr/bin/backup --all
+
 Environment of the program:
   ELECTION_LEASE     the leader lease, NAMESPACE/NAME
   ELECTION_IDENTITY  the identity of this candidate
@@ -59,13 +63,20 @@ pub(crate) struct RunArgs {
     /// The leader lease to stand for.
     #[arg(long, value_name = "NAMESPACE/NAME")]
     pub(crate) lease: LeaseKey,
+    /// Take the lease without an elector, as client-go does; versions count for nothing then.
+    #[arg(long)]
+    direct: bool,
+    /// With --direct: take a lease that is missing at the start for one that nobody holds, instead of waiting one lease
+    /// duration.
+    #[arg(long, requires = "direct")]
+    assume_unheld: bool,
     /// What the program is.
-    #[arg(long, value_name = "VERSION")]
-    pub(crate) binary_version: Version,
+    #[arg(long, value_name = "VERSION", required_unless_present = "direct")]
+    pub(crate) binary_version: Option<Version>,
     /// What the program behaves as. [default: the binary version]
-    #[arg(long, value_name = "VERSION")]
+    #[arg(long, value_name = "VERSION", requires = "binary_version")]
     pub(crate) compatibility_version: Option<Version>,
-    /// The name of the identity lease, unique in the namespace. [default: $POD_NAME, else host name and a fresh suffix]
+    /// Who this is: the name of the identity lease, unique in the namespace. [default: $POD_NAME, else host name and a fresh suffix]
     #[arg(long)]
     pub(crate) identity: Option<String>,
     /// When the program is started again.
@@ -191,10 +202,17 @@ async fn join(args: &RunArgs) -> anyhow::Result<Candidate> {
         .await?
         .context("cannot make a client from the kubeconfig")?;
     let mut builder = Candidate::builder(client, args.lease.clone())
-        .binary_version(args.binary_version.clone())
         .timing(args.knobs.timing())
         // The keeper stops the program at its deadline, also when this process is stopped.
         .overrun(Overrun::Report);
+    builder = match (args.direct, args.assume_unheld) {
+        (false, _) => builder,
+        (true, false) => builder.direct(),
+        (true, true) => builder.direct_assuming_unheld(),
+    };
+    if let Some(version) = &args.binary_version {
+        builder = builder.binary_version(version.clone());
+    }
     if let Some(version) = &args.compatibility_version {
         builder = builder.emulation_version(version.clone());
     }

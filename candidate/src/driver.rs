@@ -12,7 +12,7 @@ use futures::stream::{FuturesUnordered, StreamExt};
 use k8s_openapi::api::coordination::v1::Lease;
 use tokio::sync::{mpsc, oneshot, watch};
 
-use crate::builder::Builder;
+use crate::builder::{Builder, Mode};
 use crate::clock::SharedClock;
 use crate::effects::{Effects, Versioned};
 use crate::leadership::{Error, Leadership};
@@ -60,7 +60,8 @@ pub(crate) struct Driver {
     machine: Machine,
     effects: Effects,
     lease_watch: LeaseWatch,
-    identity_watch: LeaseWatch,
+    /// `None` in direct mode, where there is no identity lease.
+    identity_watch: Option<LeaseWatch>,
     waiter: Option<oneshot::Sender<Leadership>>,
     /// Whether the work is alive, as it reports itself.
     health: watch::Receiver<bool>,
@@ -68,6 +69,8 @@ pub(crate) struct Driver {
     answers: FuturesUnordered<BoxFuture<'static, Answer>>,
     /// Whether the identity lease was seen to be one, or to be missing.
     identity_checked: bool,
+    /// Whether the lease was seen to be one that an elector grants, in direct mode.
+    coordinated: bool,
 }
 
 impl Driver {
@@ -87,9 +90,12 @@ impl Driver {
             leases(builder.client.clone(), WatchScope::one(key), settings)
         };
         Self {
-            machine: Machine::new(settings.clone(), now),
+            machine: match builder.mode {
+                Mode::Coordinated => Machine::new(settings.clone(), now),
+                Mode::Direct { assume_unheld } => Machine::direct(settings.clone(), assume_unheld, now),
+            },
             lease_watch: follow(&settings.lease),
-            identity_watch: follow(&settings.identity_key()),
+            identity_watch: (builder.mode == Mode::Coordinated).then(|| follow(&settings.identity_key())),
             shutdown: Some(builder.shutdown),
             effects: Effects::new(
                 settings.clone(),
@@ -106,6 +112,7 @@ impl Driver {
             health,
             answers: FuturesUnordered::new(),
             identity_checked: false,
+            coordinated: false,
         }
     }
 
@@ -138,6 +145,12 @@ impl Driver {
                 None => std::future::pending().await,
             }
         };
+        let identity = async {
+            match &mut self.identity_watch {
+                Some(watch) => watch.next().await,
+                None => std::future::pending().await,
+            }
+        };
         let shutdown = async {
             match &mut self.shutdown {
                 Some(signal) => signal.await,
@@ -151,7 +164,7 @@ impl Driver {
             () = shutdown => Wake::Shutdown,
             Some(answer) = self.answers.next() => Wake::Answer(answer),
             event = self.lease_watch.next() => Wake::Lease(event),
-            event = self.identity_watch.next() => Wake::Identity(event),
+            event = identity => Wake::Identity(event),
             () = waiter => Wake::WaiterGone,
             () = timer => Wake::Timer,
         }
@@ -202,11 +215,17 @@ impl Driver {
     }
 
     fn lease_event(&mut self, event: Option<WatchEvent>) -> Vec<Event> {
+        let listed = matches!(event, Some(WatchEvent::Listed { .. }));
         match self.seen(event, "leader lease") {
             News::Seen(as_of, lease) => {
                 let object = lease.as_ref().and_then(wire::read_leader);
                 self.effects.keep(lease);
-                vec![Event::Lease(Seen { as_of, object })]
+                let seen = Seen { as_of, object };
+                vec![if listed {
+                    Event::LeaseListed(seen)
+                } else {
+                    Event::Lease(seen)
+                }]
             }
             News::Alive => vec![Event::Heard],
             News::Nothing => Vec::new(),
@@ -282,6 +301,7 @@ impl Driver {
                 Effect::Finished { ousted_by } => {
                     return Some(self.finished(ousted_by.map(|by| by.to_string())));
                 }
+                Effect::Coordinated => self.coordinated = true,
                 Effect::RestartWatch => self.lease_watch.relist(),
                 Effect::Lead(term) => {
                     let leadership = self.effects.lead(term);
@@ -301,6 +321,9 @@ impl Driver {
 
     fn finished(&self, ousted_by: Option<String>) -> Result<(), Error> {
         match ousted_by {
+            None if self.coordinated => Err(Error::Coordinated {
+                lease: self.settings.lease.clone(),
+            }),
             None => Ok(()),
             Some(other) => Err(Error::Ousted {
                 identity: self.settings.identity.clone(),

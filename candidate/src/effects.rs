@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use election_core::candidate::{Effect, EndReason, IdentityWrite, Outcome, Seen, Settings, Term};
 use election_core::wire::{self, IdentityRecord};
-use election_core::{IdentityLease, LeaderLease, LeaseKey, LeaseWrite, Mono, Revision, Uid};
+use election_core::{IdentityLease, LeaderLease, LeaseCreate, LeaseKey, LeaseWrite, Mono, Revision, Uid};
 use futures::future::BoxFuture;
 use k8s_openapi::api::coordination::v1::Lease;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::OwnerReference;
@@ -179,6 +179,10 @@ impl Effects {
                 let (call, base) = (call(within), self.leases.find(&write.base));
                 Box::pin(async move { Answer::Lease(id, call.put_lease(base, &write).await) })
             }
+            Effect::CreateLease { id, create, within } => {
+                let call = call(within);
+                Box::pin(async move { Answer::Lease(id, call.create_lease(&create).await) })
+            }
             Effect::ReadLease { id, within } => {
                 let (call, key) = (call(within), self.settings.lease.clone());
                 Box::pin(async move {
@@ -322,6 +326,14 @@ impl Call {
         let params = PostParams::default();
         let request = api.replace(write.key.name(), &params, &object);
         let reply = self.answered(request, &write.key, write.kind.as_str()).await;
+        done(reply, wire::read_leader)
+    }
+
+    async fn create_lease(&self, create: &LeaseCreate) -> Outcome<Versioned<LeaderLease>> {
+        let (api, object) = (self.leases(&create.key), wire::create_directly(create));
+        let params = PostParams::default();
+        let request = api.create(&params, &object);
+        let reply = self.answered(request, &create.key, "create of the lease").await;
         done(reply, wire::read_leader)
     }
 

@@ -57,6 +57,15 @@ pub enum Error {
         /// Who holds it.
         holder: String,
     },
+    /// An elector grants this lease, so a candidate in direct mode must not take it.
+    #[error(
+        "lease {lease} belongs to a coordinated election: an elector has granted it. Stand for it without direct mode, or \
+         choose another lease"
+    )]
+    Coordinated {
+        /// The lease.
+        lease: LeaseKey,
+    },
     /// The task that drives the election is gone, because its runtime ended or it panicked.
     #[error("the election task of {identity} ended unexpectedly: is its runtime still running?")]
     Lost {

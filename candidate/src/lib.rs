@@ -29,7 +29,8 @@
 //! land after it: only a receiver that checks [`Leadership::token`] stops that.
 //!
 //! # What is not in here
-//! The rules: they are in [`election_core::candidate`], which this crate only drives. No lease is ever claimed here.
+//! The rules: they are in [`election_core::candidate`], which this crate only drives. No lease is claimed, except in *direct
+//! mode* ([`Builder::direct`]): there is no elector then, and the lease goes to the first who takes it, as in client-go.
 
 mod builder;
 pub mod client;
@@ -39,6 +40,7 @@ mod driver;
 mod effects;
 mod fence;
 mod leadership;
+mod probe;
 #[cfg(feature = "cli")]
 pub mod run;
 mod shell;

@@ -23,6 +23,7 @@ use k8s_openapi::api::coordination::v1::Lease;
 use tokio::sync::Notify;
 
 use crate::clock::SharedClock;
+pub(crate) use requests::list;
 pub use requests::{ReadError, read};
 
 /// Which leases to watch.

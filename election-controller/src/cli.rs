@@ -9,10 +9,10 @@ use std::time::Duration;
 use anyhow::Context;
 use candidate::client;
 use candidate::clock::{BootClock, Clock, SharedClock};
-use clap::{Parser, ValueEnum};
-use election_controller::{Options, Report, act_once, run, survey};
+use clap::{ArgAction, Parser, ValueEnum};
+use election_controller::{LeaderElection, Options, Report, act_once, run, survey};
 use election_core::elector::Rules;
-use election_core::{ElectorTiming, LeaseSeconds, Strategy};
+use election_core::{ELECTORS_LEASE, ElectorTiming, LeaseKey, LeaseSeconds, Strategy, Timing};
 use k8s_openapi::jiff::SignedDuration;
 use tracing_subscriber::EnvFilter;
 
@@ -25,9 +25,13 @@ Examples:
   election-controller --assume-unheld             first installation: no leader
                                                   can be left from before
 
+Run two or more: one acts, the others observe and take over. Replicas need the
+same --namespace and the same lease of their own.
+
 It needs get, list, watch, create and update on leases (coordination.k8s.io),
-delete to collect dead candidates, and create and patch on events
-(events.k8s.io). RUST_LOG chooses the level of the log, for example debug.
+also where the electors' own lease is, delete to collect dead candidates, and
+create and patch on events (events.k8s.io). RUST_LOG chooses the level of the
+log, for example debug.
 
 Exit code: 0 after SIGTERM or SIGINT, and after a --once that could do all that
 it decided; 1 on errors; 2 for wrong flags.";
@@ -62,6 +66,59 @@ struct Cli {
     log_format: LogFormat,
     #[command(flatten)]
     knobs: Knobs,
+    #[command(flatten)]
+    replicas: Replicas,
+}
+
+/// The flags of Kubernetes' components.
+#[derive(Debug, clap::Args)]
+#[command(next_help_heading = "Replicas")]
+struct Replicas {
+    /// Act only in turn, so that replicas can stand by. [default: true]
+    #[arg(
+        long, value_name = "BOOL", default_value_t = true, hide_default_value = true, action = ArgAction::Set,
+        num_args = 0..=1, require_equals = true, default_missing_value = "true", hide_possible_values = true
+    )]
+    leader_elect: bool,
+    /// How long a replica that is silent keeps its turn, in whole seconds.
+    #[arg(long, value_name = "DURATION", default_value = "15s", value_parser = lease_seconds)]
+    leader_elect_lease_duration: LeaseSeconds,
+    /// How long after its last successful renewal a replica may act. [default: 4/5 of the lease duration]
+    #[arg(long, value_name = "DURATION", value_parser = duration)]
+    leader_elect_renew_deadline: Option<Duration>,
+    /// How soon a failed request is tried again. [default: 1/15 of the lease duration]
+    #[arg(long, value_name = "DURATION", value_parser = duration)]
+    leader_elect_retry_period: Option<Duration>,
+    /// The name of the electors' own lease.
+    #[arg(long, value_name = "NAME", default_value = ELECTORS_LEASE.1)]
+    leader_elect_resource_name: String,
+    /// The namespace of the electors' own lease. [default: the first of --namespace, else kube-system]
+    #[arg(long, value_name = "NAME")]
+    leader_elect_resource_namespace: Option<String>,
+}
+
+impl Replicas {
+    fn leader_election(&self, namespaces: &[String]) -> Option<LeaderElection> {
+        let mut timing = Timing::for_lease_duration(self.leader_elect_lease_duration);
+        if let Some(value) = self.leader_elect_renew_deadline {
+            timing = timing.with_renew_deadline(value).with_renew_interval(value / 3);
+        }
+        if let Some(value) = self.leader_elect_retry_period {
+            timing = timing.with_retry_period(value);
+        }
+        // Who elects in some namespaces need not have permissions in another one, nor wait for those who elect elsewhere.
+        let namespace = self.leader_elect_resource_namespace.as_ref();
+        let namespace = namespace.or(namespaces.iter().min());
+        let election = LeaderElection {
+            lease: LeaseKey::new(
+                namespace.map_or(ELECTORS_LEASE.0, String::as_str),
+                &self.leader_elect_resource_name,
+            ),
+            identity: None,
+            timing,
+        };
+        self.leader_elect.then_some(election)
+    }
 }
 
 #[derive(Debug, clap::Args)]
@@ -168,6 +225,7 @@ impl Cli {
             // Not the number of the process, which is the same in every container.
             seed: BootClock::new().now().as_nanos(),
             instance: instance.unwrap_or(defaults.instance),
+            leader_election: self.replicas.leader_election(&self.namespace),
             ..Options::default()
         }
     }
@@ -243,5 +301,37 @@ mod tests {
     fn flags_and_the_library_have_the_same_defaults() {
         let options = Cli::parse_from(["election-controller"]).options();
         assert_eq!(options.rules, Rules::default());
+        let (election, default) = (options.leader_election.unwrap(), LeaderElection::default());
+        assert_eq!((election.lease, election.timing), (default.lease, default.timing));
+    }
+
+    #[test]
+    fn replicas_are_told_as_kubernetes_components_are() {
+        let election = |args: &[&str]| {
+            let args = ["election-controller"].iter().chain(args).copied();
+            Cli::parse_from(args).options().leader_election
+        };
+        for on in [&[][..], &["--leader-elect"], &["--leader-elect=true"]] {
+            assert!(election(on).is_some(), "{on:?}");
+        }
+        assert!(election(&["--leader-elect=false"]).is_none());
+        let lease = |args: &[&str]| election(args).unwrap().lease.to_string();
+        assert_eq!(lease(&[]), "kube-system/coordinated-election-controller");
+        assert_eq!(
+            lease(&["--namespace", "b", "--namespace", "a"]),
+            "a/coordinated-election-controller"
+        );
+        let other = [
+            "--leader-elect-resource-namespace=c",
+            "--leader-elect-resource-name=d",
+        ];
+        assert_eq!(lease(&other), "c/d");
+        let short = election(&[
+            "--leader-elect-lease-duration=5s",
+            "--leader-elect-renew-deadline=3s",
+        ]);
+        let timing = short.unwrap().timing;
+        assert_eq!(timing.renew_interval(), Duration::from_secs(1));
+        assert!(timing.validated().is_ok());
     }
 }

@@ -6,6 +6,7 @@
 use std::collections::VecDeque;
 use std::time::Duration;
 
+use candidate::Leadership;
 use candidate::client::{Failure, classify};
 use candidate::clock::SharedClock;
 use election_core::elector::{Outcome, Output, Reason};
@@ -45,13 +46,41 @@ pub(crate) struct Answer {
     pub(crate) lease: Option<Lease>,
 }
 
+/// Whether an elector may write.
+pub(crate) enum Permit {
+    Always,
+    /// As whoever embeds it says.
+    Told(watch::Receiver<bool>),
+    /// In its turn, with the guard of it.
+    Turn(Option<Leadership>),
+}
+
+impl Permit {
+    pub(crate) fn of(options: &Options) -> Self {
+        match (&options.leader_election, &options.acting) {
+            (Some(_), _) => Self::Turn(None),
+            (None, Some(acting)) => Self::Told(acting.clone()),
+            (None, None) => Self::Always,
+        }
+    }
+
+    /// Whether it may at this very moment; not when whoever knew is gone.
+    pub(crate) fn is_given(&self) -> bool {
+        match self {
+            Self::Always => true,
+            Self::Told(acting) => acting.has_changed().is_ok() && *acting.borrow(),
+            Self::Turn(leadership) => leadership.is_some(),
+        }
+    }
+}
+
 /// The requests that are open or waiting, and the objects that they start from.
 pub(crate) struct Effects {
     client: kube::Client,
     clock: SharedClock,
     within: Duration,
     concurrency: usize,
-    acting: Option<watch::Receiver<bool>>,
+    pub(crate) permit: Permit,
     /// What updates start from.
     pub(crate) objects: Objects,
     waiting: VecDeque<(usize, Request)>,
@@ -65,7 +94,7 @@ impl Effects {
             clock,
             within: options.request_deadline,
             concurrency: options.concurrency,
-            acting: options.acting.clone(),
+            permit: Permit::of(options),
             objects: Objects::default(),
             waiting: VecDeque::new(),
             open: FuturesUnordered::new(),
@@ -109,19 +138,18 @@ impl Effects {
         }
     }
 
-    /// Whether this elector acts at this very moment; not when whoever knew is gone.
-    fn may_write(&self) -> bool {
-        let acting = self.acting.as_ref();
-        acting.is_none_or(|acting| acting.has_changed().is_ok() && *acting.borrow())
-    }
-
     fn begin(&self, scope: usize, request: Request) -> BoxFuture<'static, Answer> {
-        let (client, clock, within) = (self.client.clone(), self.clock.clone(), self.within);
+        let (clock, within) = (self.clock.clone(), self.within);
+        // The client of a turn reads its deadline before each write.
+        let client = match &self.permit {
+            Permit::Turn(Some(leadership)) => leadership.client(),
+            _ => self.client.clone(),
+        };
         let base = match &request {
             Request::Write(write, _) => self.objects.base(write).cloned(),
             _ => None,
         };
-        let may_write = self.may_write();
+        let may_write = self.permit.is_given();
         Box::pin(async move {
             let deadline = clock.sleep_until(clock.now() + within);
             let result = tokio::select! {

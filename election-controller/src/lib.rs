@@ -9,11 +9,12 @@
 //! | `scopes` | one watch and one core for each namespace that is watched |
 //! | `effects` | every request that changes a lease |
 //! | `objects` | the leases that an update starts from |
+//! | `turns` | whose turn it is to act, among replicas |
 //! | `notes` | Kubernetes Events, off the path of decisions |
 //! | `once`, `report` | one look, and what it found |
 //!
-//! Deliberately absent: leadership among electors. Two that act cost wasted writes and nothing else, because every write
-//! is conditional; whoever knows better tells it by [`Options::acting`].
+//! Of several replicas one acts and the others observe ([`Options::leader_election`]). Safety does not rest on that: two that
+//! act cost wasted writes and nothing else, because every write is conditional.
 //!
 //! ```no_run
 //! use std::sync::Arc;
@@ -33,8 +34,9 @@ mod options;
 mod report;
 mod run;
 mod scopes;
+mod turns;
 
 pub use once::{SurveyError, act_once, survey};
-pub use options::{Error, Options};
+pub use options::{Error, LeaderElection, LeaderElectionError, Options};
 pub use report::{CandidateReport, LeaseReport, RefusalReport, Report};
 pub use run::run;

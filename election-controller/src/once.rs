@@ -53,7 +53,11 @@ pub async fn act_once(
     options: Options,
     clock: SharedClock,
 ) -> Result<Report, SurveyError> {
-    let options = options.validated()?;
+    // One look has no turn to wait for.
+    let options = Options {
+        leader_election: None,
+        ..options.validated()?
+    };
     let Look {
         mut report,
         requests,

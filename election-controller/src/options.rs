@@ -2,8 +2,9 @@
 
 use std::time::Duration;
 
-use election_core::TimingError;
+use candidate::{Identity, LeaseKey, Timing};
 use election_core::elector::Rules;
+use election_core::{ELECTORS_LEASE, TimingError};
 use tokio::sync::watch;
 
 /// How an elector behaves.
@@ -26,9 +27,37 @@ pub struct Options {
     pub silence: Duration,
     /// Where the jitter of reconnects comes from.
     pub seed: u64,
-    /// Whether this elector may write now; `None` when it always may. One that may not observes all the same, and so
-    /// does one whose sender is gone.
+    /// How this elector and its replicas agree on the one that acts; `None` when it acts always, or as `acting` says. The
+    /// default of the program is [`LeaderElection::default`].
+    pub leader_election: Option<LeaderElection>,
+    /// Whether this elector may write now, when whoever embeds it knows; `None` when it always may. One that may not
+    /// observes all the same, and so does one whose sender is gone.
     pub acting: Option<watch::Receiver<bool>>,
+}
+
+/// The election among electors, on a lease that they take by themselves, as client-go does.
+///
+/// One acts; the others observe, so that the next one goes on from what it has seen for itself. Replicas share the lease and
+/// the namespaces that they elect in.
+#[derive(Clone, Debug)]
+pub struct LeaderElection {
+    /// The lease. Default: `kube-system/coordinated-election-controller`.
+    pub lease: LeaseKey,
+    /// The name of this replica; default: `$POD_NAME`, else the host's name and a fresh suffix.
+    pub identity: Option<Identity>,
+    /// When a replica that is silent is replaced.
+    pub timing: Timing,
+}
+
+impl Default for LeaderElection {
+    fn default() -> Self {
+        let (namespace, name) = ELECTORS_LEASE;
+        Self {
+            lease: LeaseKey::new(namespace, name),
+            identity: None,
+            timing: Timing::default(),
+        }
+    }
 }
 
 impl Default for Options {
@@ -42,6 +71,7 @@ impl Default for Options {
             concurrency: 64,
             silence: Duration::from_secs(150),
             seed: 0,
+            leader_election: None,
             acting: None,
         }
     }
@@ -54,6 +84,12 @@ impl Options {
     /// [`Error`], which names the knob.
     pub fn validated(self) -> Result<Self, Error> {
         self.rules.timing.validated()?;
+        if let Some(election) = &self.leader_election {
+            election.timing.validated()?;
+            if self.acting.is_some() {
+                return Err(Error::ToldTwice);
+            }
+        }
         if self.concurrency == 0 {
             return Err(Error::Concurrency);
         }
@@ -67,9 +103,15 @@ impl Options {
     }
 }
 
-/// Why an elector does not start.
+/// Why an elector does not start, or ends by itself.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
+    /// Whether it acts was to be told, and to be found out.
+    #[error("an elector is told whether it acts, or takes part in the election among electors, but not both")]
+    ToldTwice,
+    /// It cannot take part in the election among electors.
+    #[error("no part in the election among electors: {0}")]
+    LeaderElection(#[from] LeaderElectionError),
     /// Two knobs of time contradict each other.
     #[error(transparent)]
     Timing(#[from] TimingError),
@@ -85,6 +127,17 @@ pub enum Error {
         /// The text.
         name: String,
     },
+}
+
+/// Why an elector does not take part in the election among electors.
+#[derive(Debug, thiserror::Error)]
+pub enum LeaderElectionError {
+    /// It could not join.
+    #[error(transparent)]
+    Join(#[from] candidate::JoinError),
+    /// Its candidate has ended by itself.
+    #[error(transparent)]
+    Ended(#[from] candidate::Error),
 }
 
 fn is_namespace(name: &str) -> bool {

@@ -12,11 +12,12 @@ use election_core::{LeaseKey, Mono, Refusal, Uid, wire};
 use futures::future::BoxFuture;
 use tokio::sync::watch;
 
-use crate::effects::{Answer, Effects, Request};
+use crate::effects::{Answer, Effects, Permit, Request};
 use crate::notes::{self, Notes};
 use crate::objects::Objects;
 use crate::options::{Error, Options};
 use crate::scopes::Scopes;
+use crate::turns::{Turn, Turns};
 
 /// Everything that can wake an elector.
 #[expect(
@@ -27,14 +28,18 @@ enum Wake {
     Watch(usize, WatchEvent),
     Answer(Answer),
     Acting(bool),
+    Turn(Turn),
     Shutdown,
     Timer,
 }
 
 /// Elects until `shutdown` resolves. A server that cannot be reached, or that refuses, is tried again for ever.
 ///
+/// With [`Options::leader_election`] it elects only in its turn, and gives the turn back before it returns; needs a tokio
+/// runtime then, on which the election among electors goes on.
+///
 /// # Errors
-/// When the options contradict each other.
+/// When the options contradict each other, or when the lease of the electors belongs to a coordinated election.
 pub async fn run(
     client: kube::Client,
     options: Options,
@@ -45,6 +50,10 @@ pub async fn run(
     let (notes, publisher) = notes::channel(client.clone(), &options, clock.clone());
     let elector = Loop {
         scopes: Scopes::new(&client, &options, &clock),
+        turns: options
+            .leader_election
+            .clone()
+            .map(|election| Turns::new(client.clone(), election, clock.clone())),
         effects: Effects::new(client, clock.clone(), &options),
         notes,
         clock: clock.clone(),
@@ -53,14 +62,17 @@ pub async fn run(
     };
     // The end drops the notes, so the publisher ends with the last of them.
     let electing = async {
-        elector.run(pin!(shutdown)).await;
+        elector.run(pin!(shutdown)).await?;
         clock.sleep_until(clock.now() + LAST_EVENTS).await;
+        Ok(())
     };
+    let (mut electing, mut publishing) = (pin!(electing), pin!(publisher.run()));
     tokio::select! {
-        () = electing => {}
-        () = publisher.run() => {}
+        biased;
+        result = &mut electing => result,
+        // Nobody takes notes any more: the end is near.
+        () = &mut publishing => electing.await,
     }
-    Ok(())
 }
 
 /// How long the end waits for Events that are not published yet. Nobody should wait longer for a courtesy.
@@ -72,6 +84,7 @@ struct Loop {
     notes: Notes,
     clock: SharedClock,
     acting: Option<watch::Receiver<bool>>,
+    turns: Option<Turns>,
     alarm: Alarm,
 }
 
@@ -101,17 +114,70 @@ impl Alarm {
 }
 
 impl Loop {
-    async fn run(mut self, mut shutdown: impl Future<Output = ()> + Unpin) {
+    async fn run(mut self, mut shutdown: impl Future<Output = ()> + Unpin) -> Result<(), Error> {
         if let Some(acting) = &mut self.acting {
             let acting = *acting.borrow_and_update();
             self.set_acting(acting);
+        } else if self.turns.is_some() {
+            self.set_acting(false);
         }
         loop {
             self.carry_out();
             match self.wait(&mut shutdown).await {
-                Wake::Shutdown => return,
+                Wake::Shutdown => return self.end().await,
+                Wake::Turn(Turn::Over(result)) => {
+                    self.stand_by();
+                    return result.map_err(Error::LeaderElection);
+                }
                 wake => self.take(wake),
             }
+        }
+    }
+
+    /// Gives the turn back, so that the next elector acts at once: what is under way is answered first.
+    async fn end(mut self) -> Result<(), Error> {
+        self.stand_by();
+        let Some(mut turns) = self.turns.take() else {
+            return Ok(());
+        };
+        turns.leave();
+        loop {
+            tokio::select! {
+                biased;
+                answer = self.effects.next() => self.answered(self.clock.now(), answer),
+                turn = turns.next() => match turn {
+                    Turn::Over(result) => return result.map_err(Error::LeaderElection),
+                    // It comes too late: the guard is dropped, which gives the turn back.
+                    Turn::Begins(_) | Turn::Ends(_) => {}
+                },
+            }
+        }
+    }
+
+    /// Drops the guard of the turn: no write starts any more.
+    fn stand_by(&mut self) {
+        if let Permit::Turn(leadership) = &mut self.effects.permit {
+            *leadership = None;
+        }
+    }
+
+    fn turn(&mut self, turn: Turn) {
+        match turn {
+            Turn::Begins(leadership) => {
+                tracing::info!(lease = %leadership.lease(), identity = %leadership.identity(), "the turn of this elector");
+                self.effects.permit = Permit::Turn(Some(leadership));
+                self.set_acting(true);
+            }
+            Turn::Ends(reason) => {
+                tracing::info!(
+                    reason = reason.code(),
+                    "the turn of this elector is over: {reason}"
+                );
+                self.stand_by();
+                self.set_acting(false);
+            }
+            // The loop ends with it.
+            Turn::Over(_) => {}
         }
     }
 
@@ -121,6 +187,7 @@ impl Loop {
             biased;
             () = shutdown => Wake::Shutdown,
             acting = may_act(&mut self.acting) => Wake::Acting(acting),
+            turn = next_turn(&mut self.turns) => Wake::Turn(turn),
             answer = self.effects.next() => Wake::Answer(answer),
             (scope, event) = self.scopes.next() => Wake::Watch(scope, event),
             () = self.alarm.rings() => Wake::Timer,
@@ -133,6 +200,7 @@ impl Loop {
             Wake::Watch(index, event) => self.watched(now, index, event),
             Wake::Answer(answer) => self.answered(now, answer),
             Wake::Acting(acting) => self.set_acting(acting),
+            Wake::Turn(turn) => self.turn(turn),
             Wake::Timer | Wake::Shutdown => {}
         }
         for (_, scope) in self.scopes.iter_mut() {
@@ -147,6 +215,7 @@ impl Loop {
         let news = scope.take(now, event);
         // A leader lease that did not exist before has no Events yet about whom it cannot go to.
         if let Some(lease) = self.effects.objects.take(index, news)
+            && self.effects.permit.is_given()
             && let Some(explanation) = scope.elector.explain(now, &lease)
         {
             let uid = self.effects.objects.uid(&lease);
@@ -177,7 +246,10 @@ impl Loop {
             outcome,
             ..
         } = answer;
-        report(&mut self.notes, now, &request, &outcome);
+        // What was not sent because the turn was over concerns nobody.
+        if self.effects.permit.is_given() || matches!(outcome, Outcome::Done(_)) {
+            report(&mut self.notes, now, &request, &outcome);
+        }
         let key = request.key().clone();
         let event = match request {
             Request::Delete(..) => Event::Collected { key, outcome },
@@ -207,6 +279,13 @@ impl Loop {
                 }
             }
         }
+    }
+}
+
+async fn next_turn(turns: &mut Option<Turns>) -> Turn {
+    match turns {
+        Some(turns) => turns.next().await,
+        None => std::future::pending().await,
     }
 }
 

@@ -130,12 +130,12 @@ pub struct LeaseWrite {
     pub record: Record,
 }
 
-/// A create of a missing leader lease: POST, never with a holder.
+/// A create of a missing lease: POST, never with a holder.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct LeaseCreate {
     /// The lease.
     pub key: LeaseKey,
-    /// The elector's lease duration.
+    /// The lease duration of whoever creates it.
     pub duration: LeaseSeconds,
 }
 
@@ -146,6 +146,8 @@ pub enum WriteKind {
     Offer,
     /// The candidate takes the offer: its term begins.
     Accept,
+    /// A candidate in direct mode takes a lease that nobody offered: its term begins.
+    Claim,
     /// The holder stays.
     Renew,
     /// The elector names, or clears, the successor.
@@ -167,6 +169,7 @@ impl WriteKind {
         match self {
             Self::Offer => "offer",
             Self::Accept => "accept",
+            Self::Claim => "claim",
             Self::Renew => "renew",
             Self::Nominate => "nominate",
             Self::EndOfTerm => "end of term",
@@ -230,6 +233,24 @@ impl LeaderLease {
         )
     }
 
+    /// Candidate in direct mode: takes a lease that nobody may hold any more, with the record that client-go writes. `now`
+    /// stamps the attempt and becomes the acquire time of the term.
+    #[must_use]
+    pub fn claim(&self, me: &Identity, own: LeaseSeconds, now: Wall) -> LeaseWrite {
+        self.write(
+            WriteKind::Claim,
+            Record {
+                holder: Some(me.clone()),
+                renew_time: Some(now),
+                acquire_time: Some(now),
+                duration: Some(own),
+                transitions: self.record.transitions.saturating_add(1),
+                elected: self.record.elected,
+                ..Record::default()
+            },
+        )
+    }
+
     /// Holder: stays. `now` stamps the attempt.
     #[must_use]
     pub fn renew(&self, own: LeaseSeconds, now: Wall) -> LeaseWrite {
@@ -289,6 +310,22 @@ impl LeaderLease {
             WriteKind::Release,
             Record {
                 renew_time: Some(now),
+                transitions,
+                ..self.vacated()
+            },
+        )
+    }
+
+    /// Holder in direct mode whose work has stopped: gives the lease back with the record of client-go's
+    /// `ReleaseOnCancel`, which both sides read as released. `transitions` as in [`LeaderLease::release`].
+    #[must_use]
+    pub fn release_directly(&self, transitions: u32, now: Wall) -> LeaseWrite {
+        self.write(
+            WriteKind::Release,
+            Record {
+                renew_time: Some(now),
+                acquire_time: Some(now),
+                duration: LeaseSeconds::new(1),
                 transitions,
                 ..self.vacated()
             },
@@ -441,6 +478,28 @@ mod tests {
                 incarnation: Some("i-bravo".into()),
                 end_of_term: false,
                 ..before.clone()
+            },
+        );
+        check(
+            lease.claim(&"bravo".into(), short, Wall::from_micros(30)),
+            WriteKind::Claim,
+            Record {
+                holder: Some("bravo".into()),
+                renew_time: at(30),
+                acquire_time: at(30),
+                duration: Some(short),
+                transitions: 4,
+                ..vacated.clone()
+            },
+        );
+        check(
+            lease.release_directly(3, Wall::from_micros(30)),
+            WriteKind::Release,
+            Record {
+                renew_time: at(30),
+                acquire_time: at(30),
+                duration: LeaseSeconds::new(1),
+                ..vacated.clone()
             },
         );
         check(

@@ -36,6 +36,7 @@ mod identity;
 mod item;
 mod lease;
 mod names;
+mod observed;
 mod strategy;
 mod time;
 mod timing;

@@ -161,17 +161,22 @@ pub fn update(base: &Lease, write: &LeaseWrite) -> Lease {
     lease
 }
 
-/// The object of a create: without a holder, and without a time.
+/// The object of an elector's create: without a holder, and without a time.
 #[must_use]
 pub fn create(create: &LeaseCreate) -> Lease {
+    let mut lease = create_directly(create);
+    let notes = lease.metadata.annotations.get_or_insert_default();
+    annotate(notes, ELECTED_BY, Some(ELECTED_BY_VALUE));
+    lease
+}
+
+/// The object of a create in direct mode: that of an elector, without its mark.
+#[must_use]
+pub fn create_directly(create: &LeaseCreate) -> Lease {
     Lease {
         metadata: ObjectMeta {
             namespace: Some(create.key.namespace().to_owned()),
             name: Some(create.key.name().to_owned()),
-            annotations: Some(BTreeMap::from([(
-                ELECTED_BY.to_owned(),
-                ELECTED_BY_VALUE.to_owned(),
-            )])),
             ..ObjectMeta::default()
         },
         spec: Some(LeaseSpec {

@@ -63,15 +63,25 @@ pub async fn read(
     clock: &SharedClock,
     within: Duration,
 ) -> Result<(Option<Lease>, Revision), ReadError> {
+    let (leases, revision) = list(client, WatchScope::one(key), clock, within).await?;
+    let named = |lease: &Lease| lease.metadata.name.as_deref() == Some(key.name());
+    Ok((leases.into_iter().find(named), revision))
+}
+
+/// Lists leases consistently.
+pub(crate) async fn list(
+    client: &kube::Client,
+    scope: WatchScope,
+    clock: &SharedClock,
+    within: Duration,
+) -> Result<(Vec<Lease>, Revision), ReadError> {
     let source = Source {
         client: client.clone(),
-        scope: WatchScope::one(key),
+        scope,
         clock: clock.clone(),
         within,
     };
-    let (leases, revision) = source.list().await?;
-    let named = |lease: &Lease| lease.metadata.name.as_deref() == Some(key.name());
-    Ok((leases.into_iter().find(named), revision))
+    source.list().await
 }
 
 /// Where leases come from.

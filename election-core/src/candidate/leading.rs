@@ -8,19 +8,22 @@ use super::requests::{Asked, LeaseRequest};
 use super::term::{Attempt, Term, Work};
 use crate::lease::{LeaderLease, LeaseState, Record, WriteKind};
 use crate::names::FencingToken;
+use crate::observed::Sight;
 use core::time::Duration;
 
 impl Candidate {
     // --- News -------------------------------------------------------------------------------------------------------
 
     /// Takes news of the leader lease in; answers, events and reads all come through here.
-    pub(super) fn observe_lease(&mut self, now: Now, seen: Seen<LeaderLease>) {
+    pub(super) fn observe_lease(&mut self, now: Now, seen: Seen<LeaderLease>, sight: Sight) {
         let was_offered = self.lease.object().is_some_and(|lease| self.offered(lease));
-        let before = self.lease.object().map(|lease| lease.revision.clone());
+        let last = self.lease.object().cloned();
         if !self.lease.learn(seen) {
             return;
         }
         let lease = self.lease.object().cloned();
+        self.observe_directly(now, last.as_ref(), sight);
+        let before = last.map(|lease| lease.revision);
         let current = lease.as_ref().filter(|lease| self.is_current(lease));
         match current {
             Some(lease) => self.attempt_landed(now, lease),
@@ -162,8 +165,17 @@ impl Candidate {
         if matches!(asked, Asked::Read { .. }) {
             self.lease_read_wanted = false;
         }
+        if matches!(asked, Asked::Create) {
+            // What a create answers is no knowledge: the lease may have lived and died before. The watch, in its order, tells.
+            self.created(now);
+            return;
+        }
+        let sight = match asked {
+            Asked::Write { .. } => Sight::InOrder,
+            Asked::Read { .. } | Asked::Create => Sight::AfterGap,
+        };
         let before = self.lease.object().map(|lease| lease.revision.clone());
-        self.observe_lease(now, seen);
+        self.observe_lease(now, seen, sight);
         let after = self.lease.object().map(|lease| &lease.revision);
         match asked {
             Asked::Read { after_silence } => {
@@ -180,15 +192,21 @@ impl Candidate {
                     self.decline_at = now.mono + self.retry_period();
                 }
             }
+            Asked::Create => {}
         }
     }
 
     /// A conflict proves nothing either way: a layer below may have sent the write twice. What the lease says decides,
     /// and a second conflict on one and the same version waits, so that a broken server is not flooded.
     fn lease_conflict(&mut self, now: Now, asked: LeaseRequest) {
-        let Asked::Write { kind, base } = asked.what else {
-            self.lease_retry_at = now.mono + self.retry_period();
-            return;
+        let (kind, base) = match asked.what {
+            Asked::Write { kind, base } => (kind, base),
+            // Somebody else has created it.
+            Asked::Create => return self.created(now),
+            Asked::Read { .. } => {
+                self.lease_retry_at = now.mono + self.retry_period();
+                return;
+            }
         };
         let moved_on = self.lease.object().is_none_or(|lease| lease.revision != base);
         if !moved_on {
@@ -283,11 +301,12 @@ impl Candidate {
 
     /// Whether a record is what this process wrote: its holder, its incarnation, and one of its acquire times.
     ///
-    /// Invariant: S1. A record that only carries the same identity belongs to another process.
+    /// Invariant: S1. A record that only carries the same identity belongs to another process. In direct mode, where a record
+    /// has no incarnation, no two processes claim with the same acquire time.
     pub(super) fn is_own(&self, record: &Record) -> bool {
         record.names(&self.settings.identity)
             && record.state() == LeaseState::Held
-            && record.incarnation.as_ref() == Some(&self.settings.incarnation)
+            && (self.direct.is_some() || record.incarnation.as_ref() == Some(&self.settings.incarnation))
             && record
                 .acquire_time
                 .is_some_and(|acquired| self.accepted.contains(&acquired))
@@ -316,8 +335,11 @@ impl Candidate {
         });
     }
 
+    /// Whether the lease is offered to this identity; in direct mode nothing is an offer.
     pub(super) fn offered(&self, lease: &LeaderLease) -> bool {
-        lease.state() == LeaseState::Offered && lease.record.names(&self.settings.identity)
+        self.direct.is_none()
+            && lease.state() == LeaseState::Offered
+            && lease.record.names(&self.settings.identity)
     }
 
     /// Whether an offer to the identity is this process's to answer: not before it has taken the identity over, and not
@@ -328,7 +350,8 @@ impl Candidate {
 
     /// Whether this process could lead now.
     pub(super) fn able(&self) -> bool {
-        self.healthy && self.wanted && self.leaving.is_none() && self.ousted.is_none() && self.presence.own()
+        let present = self.direct.is_some() || self.presence.own();
+        self.healthy && self.wanted && self.leaving.is_none() && self.ousted.is_none() && present
     }
 
     /// Whether no request of this process on the leader lease can have an effect any more that nobody would undo.

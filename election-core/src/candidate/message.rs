@@ -5,7 +5,7 @@ use core::time::Duration;
 
 use super::term::Term;
 use crate::identity::IdentityLease;
-use crate::lease::{LeaderLease, LeaseWrite};
+use crate::lease::{LeaderLease, LeaseCreate, LeaseWrite};
 use crate::names::{Identity, Incarnation, LeaseKey, Revision, Uid};
 use crate::strategy::Versions;
 use crate::time::{LeaseSeconds, Mono, Wall};
@@ -80,6 +80,8 @@ pub enum Outcome<T> {
 pub enum Event {
     /// The leader lease, by its watch.
     Lease(Seen<LeaderLease>),
+    /// The leader lease, by the list at the start of its watch or after a gap in it.
+    LeaseListed(Seen<LeaderLease>),
     /// The identity lease, by its watch.
     Identity(Seen<IdentityLease>),
     /// The watch of the leader lease is alive, without news.
@@ -131,6 +133,15 @@ pub enum Effect {
         /// After which the request counts as failed.
         within: Duration,
     },
+    /// Create the lease, which is missing, without a holder; in direct mode only.
+    CreateLease {
+        /// Comes back with the answer.
+        id: Request,
+        /// The create.
+        create: LeaseCreate,
+        /// After which the request counts as failed.
+        within: Duration,
+    },
     /// Read the leader lease consistently.
     ReadLease {
         /// Comes back with the answer.
@@ -168,6 +179,8 @@ pub enum Effect {
         /// When at the latest; moves with [`Effect::Extend`] while a shutdown drains.
         kill_at: Mono,
     },
+    /// An elector grants this lease, so no candidate in direct mode may take it. [`Effect::Finished`] follows.
+    Coordinated,
     /// Nothing is left to do.
     Finished {
         /// The process that took the identity over, if that is why.

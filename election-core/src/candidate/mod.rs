@@ -14,8 +14,12 @@
 //! What is deliberately absent: clocks (each call brings [`Now`]), the work itself, and any trust in the wall clock,
 //! which only stamps attempts so that a read can tell which of them landed.
 //!
+//! In *direct mode* ([`Candidate::direct`]) there is no elector and no identity lease: the machine takes a lease that nobody
+//! may hold any more by itself, with client-go's record. `direct.rs` says when; all else is the same.
+//!
 //! Contract: after each [`Candidate::handle`], call [`Candidate::poll`] until it returns `None`.
 
+mod direct;
 mod identity;
 mod knowledge;
 mod leading;
@@ -31,24 +35,29 @@ pub use term::Term;
 
 use alloc::collections::VecDeque;
 use alloc::vec::Vec;
+use core::time::Duration;
 
 use crate::identity::IdentityLease;
 use crate::lease::LeaderLease;
 use crate::names::{Incarnation, Revision};
+use crate::observed::Sight;
 use crate::time::{Mono, Wall};
+use direct::Direct;
 use identity::Presence;
 use knowledge::Knowledge;
 use pace::Pace;
 use requests::LeaseRequest;
 use term::{Attempt, Work};
 
-/// One process that offers itself for one leader lease.
+/// One process that offers itself for one leader lease, or takes one by itself.
 #[derive(Clone, Debug)]
 pub struct Candidate {
     settings: Settings,
     lease: Knowledge<LeaderLease>,
     own_lease: Knowledge<IdentityLease>,
     presence: Presence,
+    /// What a candidate in direct mode knows; `None` in a coordinated election.
+    direct: Option<Direct>,
     work: Work,
     /// Accept and renew requests whose outcome may still become known.
     attempts: Vec<Attempt>,
@@ -99,6 +108,7 @@ impl Candidate {
             lease: Knowledge::default(),
             own_lease: Knowledge::default(),
             presence: Presence::default(),
+            direct: None,
             work: Work::Idle,
             attempts: Vec::new(),
             accepted: Vec::new(),
@@ -123,6 +133,19 @@ impl Candidate {
         }
     }
 
+    /// A candidate in direct mode, which first wants to see the lease. It has no identity lease, and of the settings it uses
+    /// neither versions nor incarnation.
+    ///
+    /// It waits one lease duration before it takes a lease that is missing at first sight: somebody may have deleted it
+    /// under a leader that still acts. With `assume_unheld` it does not, as client-go does not.
+    #[must_use]
+    pub fn direct(settings: Settings, assume_unheld: bool, now: Now) -> Self {
+        Self {
+            direct: Some(Direct::new(assume_unheld)),
+            ..Self::new(settings, now)
+        }
+    }
+
     /// Takes one event in. Early, repeated and outdated events are harmless.
     pub fn handle(&mut self, now: Now, event: Event) {
         if self.finished {
@@ -131,7 +154,11 @@ impl Candidate {
         match event {
             Event::Lease(seen) => {
                 self.heard_at = now.mono;
-                self.observe_lease(now, seen);
+                self.observe_lease(now, seen, Sight::InOrder);
+            }
+            Event::LeaseListed(seen) => {
+                self.heard_at = now.mono;
+                self.observe_lease(now, seen, Sight::AfterGap);
             }
             Event::Identity(seen) => self.observe_identity(now, seen),
             Event::Heard => self.heard_at = now.mono,
@@ -174,6 +201,9 @@ impl Candidate {
         self.wake = None;
         self.drive_work(now);
         self.drive_lease(now);
+        if self.drive_direct() {
+            return;
+        }
         self.drive_identity(now);
         self.drive_leaving(now);
     }
@@ -189,8 +219,14 @@ impl Candidate {
 
     fn begin_leaving(&mut self, now: Now) {
         if self.leaving.is_none() {
+            // Without an elector nobody nominates a successor.
+            let wait = if self.direct.is_some() {
+                Duration::ZERO
+            } else {
+                SUCCESSOR_WAIT
+            };
             self.leaving = Some(Leaving {
-                successor_by: now.mono + SUCCESSOR_WAIT,
+                successor_by: now.mono + wait,
                 give_up_at: None,
             });
         }
@@ -248,7 +284,7 @@ impl Candidate {
 /// How long a leader that is told to shut down goes on working while the elector nominates its successor, so that the
 /// handover costs one write. Longer than the four requests that this takes on a slow server, and short enough that a
 /// lone replica stops without anybody noticing the wait.
-const SUCCESSOR_WAIT: core::time::Duration = core::time::Duration::from_millis(300);
+const SUCCESSOR_WAIT: Duration = Duration::from_millis(300);
 
 /// A day: no two clocks that people look at differ by more.
 const ABSURD_MICROS: i64 = 24 * 60 * 60 * 1_000_000;

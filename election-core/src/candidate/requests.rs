@@ -23,6 +23,9 @@ impl Candidate {
         if self.lease_request.is_some() || !self.due(now, self.lease_retry_at.max(paced)) {
             return;
         }
+        if self.drive_create(now) {
+            return;
+        }
         if self.lease_read_wanted {
             let id = self.request();
             self.lease_pace.count(now.mono);
@@ -100,7 +103,7 @@ impl Candidate {
     ///
     /// Invariant: S1. The elector cannot know that nobody acts under a lease that was deleted; this process can tell it, but
     /// only while nobody else may have been granted the lease: before its deadline, and when it has released nothing.
-    fn left_behind(&self, now: Now, term: &Term, deleted: bool) -> Left {
+    pub(super) fn left_behind(&self, now: Now, term: &Term, deleted: bool) -> Left {
         let speaks = deleted && !term.release_sent && now.mono < term.deadline;
         match self.lease.object() {
             Some(lease) if self.is_own(&lease.record) => Left::OwnRecord,
@@ -182,24 +185,35 @@ impl Candidate {
         {
             return None;
         }
-        let successor = lease.record.preferred_holder.clone();
+        let successor = lease
+            .record
+            .preferred_holder
+            .clone()
+            .filter(|_| self.direct.is_none());
+        let release = match self.direct.is_some() {
+            true => LeaderLease::release_directly,
+            false => LeaderLease::release,
+        };
         match (self.left_behind(now, term, deleted), successor) {
             (Left::OwnRecord, Some(successor)) if successor != self.settings.identity => {
                 Some(lease.hand_over(&successor))
             }
             (Left::OwnRecord, _) => {
                 let stamp = self.stamp(now, lease.record.renew_time);
-                Some(lease.release(lease.record.transitions, stamp))
+                Some(release(lease, lease.record.transitions, stamp))
             }
             (Left::FreshLease, _) => {
                 let stamp = self.stamp(now, lease.record.renew_time);
-                Some(lease.release(term.transitions, stamp))
+                Some(release(lease, term.transitions, stamp))
             }
             (Left::NoLease | Left::Nothing, _) => None,
         }
     }
 
     fn idle_write(&mut self, now: Now, lease: &LeaderLease) -> Option<LeaseWrite> {
+        if self.direct.is_some() {
+            return self.claim(now, lease);
+        }
         if self.offered(lease) {
             return self.answer_offer(now, lease);
         }
@@ -236,7 +250,7 @@ impl Candidate {
         // What is past its deadline could only begin or prolong a term that has ended.
         self.attempts.retain(|attempt| attempt.deadline > now.mono);
         match write.kind {
-            WriteKind::Accept => {
+            WriteKind::Accept | WriteKind::Claim => {
                 self.accepted.push(write.record.acquire_time.unwrap_or_default());
                 self.attempts.push(Attempt::new(&write, now.mono, timing));
             }
@@ -288,7 +302,7 @@ pub(super) struct LeaseRequest {
 
 /// What a term has left behind.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Left {
+pub(super) enum Left {
     /// The record of this process, to be given back.
     OwnRecord,
     /// A Fresh lease in place of the one that was deleted: the elector is to learn that nobody acts.
@@ -302,6 +316,7 @@ enum Left {
 #[derive(Clone, Debug)]
 pub(super) enum Asked {
     Read { after_silence: bool },
+    Create,
     Write { kind: WriteKind, base: Revision },
 }
 

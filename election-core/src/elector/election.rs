@@ -10,12 +10,13 @@ use super::back_off::{BackOff, Change};
 use super::contender::{Contender, Tally};
 use super::explanation::Explanation;
 use super::flight::Flight;
-use super::life::{IdentityLife, LeaseLife};
+use super::life::IdentityLife;
 use super::message::Outcome;
 use super::step::{Decision, Step, StrategySource};
 use crate::identity::IdentityLease;
 use crate::lease::{LeaderLease, LeaseState};
 use crate::names::{Identity, LeaseKey, Revision};
+use crate::observed::{Observed, Patience, Sight};
 use crate::strategy::Strategy;
 use crate::time::Mono;
 use crate::timing::ElectorTiming;
@@ -54,9 +55,8 @@ pub struct Election {
     pub(super) candidates: BTreeMap<Identity, Contender>,
     /// What is remembered of identities that are no candidates now.
     departed: BTreeMap<Identity, Tally>,
-    life: Option<LeaseLife>,
-    /// Before this moment somebody who was not seen, or was seen last, may still act.
-    pub(super) quiet_until: Mono,
+    /// Until when a holder may act.
+    observed: Observed,
     /// Since when somebody electable waits, or since the last gap.
     pub(super) settle_from: Option<Mono>,
     /// Counts vacancies; a count of another one is void.
@@ -73,15 +73,6 @@ pub struct Election {
     pub(super) flight: Flight,
 }
 
-/// How a state of the lease became known.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Sight {
-    /// By the watch, or by the answer to a conditional update: nothing unseen lies before it.
-    InOrder,
-    /// By a list after a gap: anything may lie before it.
-    AfterGap,
-}
-
 impl Election {
     /// The election of a lease that the watch shows to be missing; before `quiet_until` a leader that nobody has seen
     /// may still act.
@@ -95,8 +86,7 @@ impl Election {
             occupied: false,
             candidates: BTreeMap::new(),
             departed: BTreeMap::new(),
-            life: None,
-            quiet_until,
+            observed: Observed::new(quiet_until),
             settle_from: None,
             vacancy: 0,
             window_until: Mono::default(),
@@ -213,6 +203,18 @@ impl Election {
         step
     }
 
+    /// What a step does for memory, without deciding anything: for an elector that stands by. When to look again.
+    pub(super) fn follow(&mut self, now: Mono) -> Option<Mono> {
+        self.settle(now);
+        let electable = self.candidates.values().filter(|one| one.electable(now));
+        electable.filter_map(Contender::dies_at).min()
+    }
+
+    /// This elector acts from now on: what it asked for in an earlier turn is no reason to wait.
+    pub(super) fn begin_to_act(&mut self) {
+        self.flight.begin_to_act();
+    }
+
     /// What a step would decide now, with everything that led to it, for people.
     #[must_use]
     pub fn explain(&self, now: Mono) -> Explanation {
@@ -232,13 +234,13 @@ impl Election {
             .lease
             .as_ref()
             .filter(|lease| lease.state() == LeaseState::Held)?;
-        Some(self.life_end(lease)?.max(self.quiet_until))
+        self.observed.expires_at(lease, self.patience())
     }
 
     /// When life of the holder was last seen.
     #[must_use]
     pub fn last_life(&self) -> Option<Mono> {
-        self.life.as_ref().map(|life| life.at)
+        self.observed.last_life()
     }
 
     /// Whether nothing of this election needs to be remembered: no lease, nobody who wants one, nobody who may act.
@@ -246,13 +248,13 @@ impl Election {
     pub fn is_forgettable(&self, now: Mono) -> bool {
         self.lease.is_none()
             && self.candidates.is_empty()
-            && now >= self.quiet_until
+            && now >= self.quiet_until()
             && !self.flight.is_open()
     }
 
     /// When this election can be forgotten, if nothing changes before.
     pub(super) fn forget_at(&self) -> Option<Mono> {
-        (self.lease.is_none() && self.candidates.is_empty()).then_some(self.quiet_until)
+        (self.lease.is_none() && self.candidates.is_empty()).then_some(self.quiet_until())
     }
 
     pub(super) fn is_behind(&self) -> bool {
@@ -295,16 +297,22 @@ impl Election {
         news
     }
 
-    /// The moment until which the holder that was last seen may act, by what the lease said then and says now.
-    fn life_end(&self, lease: &LeaderLease) -> Option<Mono> {
-        let life = self.life.as_ref()?;
-        Some(life.at + life.span(lease, self.rules.timing.lease_duration))
+    /// Before this moment somebody who was not seen, or was seen last, may still act (rule 3).
+    pub(super) const fn quiet_until(&self) -> Mono {
+        self.observed.quiet_until
+    }
+
+    /// Rule 2: client-go tells its work to stop as late as 22 s after the last renewal of a 15 s lease.
+    const fn patience(&self) -> Patience {
+        Patience {
+            default: self.rules.timing.lease_duration,
+            ordinary: 2,
+        }
     }
 
     /// Replaces what is known of the lease, with all that follows for memory.
     fn take(&mut self, now: Mono, after: Option<LeaderLease>, sight: Sight) {
         let before = self.lease.take();
-        self.remember_quiet(now, before.as_ref(), after.as_ref(), sight);
         let change = Change {
             before: before.as_ref(),
             after: after.as_ref(),
@@ -312,10 +320,10 @@ impl Election {
         };
         self.back_off.observe(now, &change, &self.rules.timing);
         let same_term = change.same_term();
+        let patience = self.patience();
+        self.observed
+            .take(now, before.as_ref(), after.as_ref(), sight, patience);
         if let Some(lease) = &after {
-            if !self.life.as_ref().is_some_and(|life| life.shows(lease)) {
-                self.life = Some(LeaseLife::new(now, lease));
-            }
             match lease.state() {
                 LeaseState::Held => self.remember_nomination(now, before.as_ref(), lease, same_term),
                 LeaseState::Offered => {
@@ -330,57 +338,9 @@ impl Election {
         self.lease = after;
     }
 
-    /// Rule 3: until when somebody who was not seen, or was seen last, may still act.
-    fn remember_quiet(
-        &mut self,
-        now: Mono,
-        before: Option<&LeaderLease>,
-        after: Option<&LeaderLease>,
-        sight: Sight,
-    ) {
-        let default = self.rules.timing.lease_duration;
-        let recorded = |lease: &LeaderLease| lease.record.duration.unwrap_or(default).max(default).duration();
-        let longest = before.map_or(default.duration(), recorded);
-        let mut quiet = self.quiet_until;
-        let replaced = before
-            .zip(after)
-            .is_some_and(|(before, after)| before.uid != after.uid);
-        let state = after.map(LeaderLease::state);
-        let held = before.filter(|before| before.state() == LeaseState::Held);
-        if let Some(end) = held.and_then(|held| self.life_end(held))
-            && (replaced || state != Some(LeaseState::Held))
-        {
-            quiet = quiet.max(end);
-        }
-        if replaced || (after.is_none() && sight == Sight::AfterGap) {
-            let span = held
-                .zip(self.life.as_ref())
-                .map(|(held, life)| life.span(held, default));
-            quiet = quiet.max(now + span.unwrap_or(longest).max(longest));
-        }
-        match (state, after) {
-            (Some(LeaseState::Released | LeaseState::Offered), _) => quiet = now,
-            (Some(LeaseState::Blanked), Some(lease))
-                if !self.life.as_ref().is_some_and(|life| life.shows(lease)) =>
-            {
-                quiet = quiet.max(now + recorded(lease).max(longest));
-            }
-            (Some(LeaseState::Fresh), Some(lease)) => {
-                let missing_before = before.is_none() && sight == Sight::InOrder;
-                let still_fresh =
-                    !replaced && before.is_some_and(|before| before.state() == LeaseState::Fresh);
-                if !missing_before && !still_fresh {
-                    quiet = quiet.max(now + recorded(lease).max(longest));
-                }
-            }
-            _ => {}
-        }
-        self.quiet_until = quiet;
-    }
-
     fn had_expired(&self, now: Mono, before: Option<&LeaderLease>) -> bool {
         before
-            .and_then(|before| self.life_end(before))
+            .and_then(|before| self.observed.life_end(before, self.patience()))
             .is_some_and(|end| now >= end)
     }
 

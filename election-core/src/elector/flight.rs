@@ -65,6 +65,12 @@ impl Flight {
         self.failures > 1 && self.retry.as_ref().is_some_and(|retry| retry.until_news)
     }
 
+    /// Forgets the failures of an earlier turn. What was created and not seen stays: only the watch can tell.
+    pub(super) fn begin_to_act(&mut self) {
+        self.failures = 0;
+        self.retry = None;
+    }
+
     /// The watch has shown a newer version of the lease, or its deletion.
     pub(super) fn shown(&mut self) {
         self.create_not_seen = false;

@@ -15,6 +15,7 @@ use super::message::{Event, Output};
 use super::presence::Presence;
 use super::reason::Reason;
 use super::step::{Decision, Request, Step};
+use crate::identity::IdentityLease;
 use crate::item::{Item, may_be_leader_lease};
 use crate::names::LeaseKey;
 use crate::time::Mono;
@@ -44,6 +45,12 @@ pub(super) struct Entry {
     pub(super) timer: Option<Mono>,
     /// What was last reported, without its standings.
     pub(super) reported: Option<Step>,
+}
+
+impl Entry {
+    fn forget_at(&self, now: Mono) -> Option<Mono> {
+        self.election.forget_at().filter(|at| *at > now)
+    }
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -110,7 +117,7 @@ impl Elector {
     pub fn poll(&mut self, now: Mono) -> Option<Output> {
         self.notice_lateness(now);
         self.last_turn = now;
-        if self.judging(now) {
+        if self.ready(now) {
             self.ring(now);
             while let Some(key) = self.dirty.pop_first() {
                 self.step(now, key);
@@ -132,7 +139,7 @@ impl Elector {
         } else {
             self.last_turn
         };
-        self.acting.then(|| at.max(judge_from))
+        Some(at.max(judge_from))
     }
 
     /// Whether the watch is connected and everything has been listed.
@@ -156,7 +163,7 @@ impl Elector {
     #[must_use]
     pub fn explain(&self, now: Mono, key: &LeaseKey) -> Option<Explanation> {
         let mut explanation = self.elections.get(key)?.election.explain(now);
-        if !self.judging(now) && self.acting {
+        if !self.ready(now) && self.acting {
             explanation.step.decision = Decision::LeaveAlone;
             explanation.step.reason = Reason::NotSynced;
             explanation.step.request = None;
@@ -173,8 +180,9 @@ impl Elector {
 
     // --- The watch and its gaps -------------------------------------------------------------------------------------
 
-    fn judging(&self, now: Mono) -> bool {
-        self.acting && matches!(self.link, Link::Up { judge_from, .. } if now >= judge_from)
+    /// Whether what is known is complete.
+    fn ready(&self, now: Mono) -> bool {
+        matches!(self.link, Link::Up { judge_from, .. } if now >= judge_from)
     }
 
     fn lost(&mut self, since: Mono, list_wanted: bool) {
@@ -286,16 +294,37 @@ impl Elector {
         }
     }
 
+    /// An elector that begins to act knows all that its watch has shown: lives, quiet times, settle windows, offers and
+    /// nominations of this vacancy and term, failed preemptions. Whatever only the one that acted before could know (which
+    /// requests failed, whose offer got a further window) begins anew.
     fn set_acting(&mut self, now: Mono, acting: bool) {
-        if let Link::Up { judge_from, .. } = &mut self.link
-            && acting
-            && !self.acting
-        {
-            *judge_from = now.max(*judge_from);
-        }
+        let begins = acting && !self.acting;
         self.acting = acting;
-        if acting {
-            self.look_at_everything(now);
+        if !begins {
+            return;
+        }
+        for entry in self.elections.values_mut() {
+            entry.election.begin_to_act();
+            entry.reported = None;
+        }
+        let keys: Vec<_> = self.identities.keys().cloned().collect();
+        for key in keys {
+            self.refuse(&key, None);
+        }
+        self.look_at_everything(now);
+    }
+
+    /// Tells what is wrong with an identity lease that was not wrong with `before`. Only the elector that acts does.
+    pub(super) fn refuse(&mut self, key: &LeaseKey, before: Option<&IdentityLease>) {
+        let Some(presence) = self.identities.get(key).filter(|_| self.acting) else {
+            return;
+        };
+        for refusal in presence.new_refusals(before) {
+            self.outputs.push_back(Output::Refused {
+                key: key.clone(),
+                uid: presence.lease.uid.clone(),
+                refusal,
+            });
         }
     }
 
@@ -322,6 +351,10 @@ impl Elector {
             return;
         };
         presence.timer = None;
+        // Who begins to act looks at everything.
+        if !self.acting {
+            return;
+        }
         let Some(at) = presence.collect_at(since) else {
             return;
         };
@@ -366,11 +399,15 @@ impl Elector {
             self.elections.remove(&key);
             return;
         }
+        if !self.acting {
+            let at = entry.election.follow(now).or_else(|| entry.forget_at(now));
+            entry.timer = at;
+            self.timers.extend(at.map(|at| (at, Timer::Lease(key))));
+            return;
+        }
         self.steps += 1;
         let mut step = entry.election.step(now);
-        let at = step
-            .look_again
-            .or_else(|| entry.election.forget_at().filter(|at| *at > now));
+        let at = step.look_again.or_else(|| entry.forget_at(now));
         entry.timer = at;
         self.timers.extend(at.map(|at| (at, Timer::Lease(key.clone()))));
         let request = step.request.clone();

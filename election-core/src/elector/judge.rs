@@ -236,10 +236,10 @@ impl Election {
                 },
             );
         };
-        if now < self.quiet_until {
-            let left = self.quiet_until.since(now);
+        if now < self.quiet_until() {
+            let left = self.quiet_until().since(now);
             return Verdict::wait(
-                self.quiet_until,
+                self.quiet_until(),
                 Reason::QuietTime {
                     state: Some(state),
                     left,

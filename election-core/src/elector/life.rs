@@ -1,13 +1,12 @@
-//! When something was last seen alive, by the elector's own clock.
+//! When a candidate was last seen alive, by the elector's own clock. The life of a holder is in `crate::observed`.
 //!
 //! A stamp in a record is never compared with a clock: that it *changed* is what counts, and when this elector saw it.
 
 use core::time::Duration;
 
 use crate::identity::IdentityLease;
-use crate::lease::LeaderLease;
-use crate::names::{Identity, Incarnation, Uid};
-use crate::time::{LeaseSeconds, Mono, Wall};
+use crate::names::{Incarnation, Uid};
+use crate::time::{Mono, Wall};
 
 /// The life of an identity lease: a change of (uid, incarnation, renew time), and nothing else.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -49,57 +48,5 @@ impl IdentityLife {
     /// Time without connection is not age: what happened in it was not seen.
     pub fn forgive(&mut self, gap: Duration) {
         self.at = self.at + gap;
-    }
-}
-
-/// The life of a leader lease: a change of (uid, holder, transitions, acquire time, renew time), and nothing else. No
-/// annotation, label or resource version is life, and no write of the elector is, unless it changes the holder.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct LeaseLife {
-    uid: Uid,
-    holder: Option<Identity>,
-    transitions: u32,
-    acquire_time: Option<Wall>,
-    renew_time: Option<Wall>,
-    /// When this elector saw it.
-    pub(super) at: Mono,
-    duration: Option<LeaseSeconds>,
-    incarnated: bool,
-}
-
-impl LeaseLife {
-    pub(super) fn new(now: Mono, lease: &LeaderLease) -> Self {
-        let record = &lease.record;
-        Self {
-            uid: lease.uid.clone(),
-            holder: record.holder.clone(),
-            transitions: record.transitions,
-            acquire_time: record.acquire_time,
-            renew_time: record.renew_time,
-            at: now,
-            duration: record.duration,
-            incarnated: record.incarnation.is_some(),
-        }
-    }
-
-    pub(super) fn shows(&self, lease: &LeaderLease) -> bool {
-        let record = &lease.record;
-        self.uid == lease.uid
-            && self.holder == record.holder
-            && self.transitions == record.transitions
-            && self.acquire_time == record.acquire_time
-            && self.renew_time == record.renew_time
-    }
-
-    /// How long after this life its holder may act, given what the lease says now. Twice the duration for a holder
-    /// without incarnation: client-go tells its work to stop as late as 22 s after the last renewal of a 15 s lease.
-    pub(super) fn span(&self, lease: &LeaderLease, default: LeaseSeconds) -> Duration {
-        let then = self.duration.unwrap_or(default);
-        let longest = then.max(lease.record.duration.unwrap_or(default)).duration();
-        if self.incarnated && lease.record.incarnation.is_some() {
-            longest
-        } else {
-            longest * 2
-        }
     }
 }

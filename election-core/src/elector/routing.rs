@@ -6,7 +6,7 @@ use alloc::sync::Arc;
 
 use super::election::Election;
 use super::index::{Elector, Entry, Timer};
-use super::message::{Event, Outcome, Output};
+use super::message::{Event, Outcome};
 use super::presence::Presence;
 use crate::identity::IdentityLease;
 use crate::item::{Item, may_be_leader_lease};
@@ -75,14 +75,6 @@ impl Elector {
             presence.life.observe(now, &presence.lease);
             presence.timer = *timer;
         }
-        for refusal in presence.new_refusals(before.as_ref().map(|(lease, ..)| &**lease)) {
-            let uid = presence.lease.uid.clone();
-            self.outputs.push_back(Output::Refused {
-                key: key.clone(),
-                uid,
-                refusal,
-            });
-        }
         for left in before.iter().flat_map(|(lease, ..)| &lease.leads) {
             if !presence.lease.leads.contains(left) {
                 self.candidate_gone(left, &presence.lease);
@@ -98,6 +90,7 @@ impl Elector {
             }
         }
         self.identities.insert(key.clone(), presence);
+        self.refuse(&key, before.as_ref().map(|(lease, ..)| &**lease));
         self.schedule_collection(now, &key);
     }
 

@@ -4,6 +4,7 @@
 
 mod accepting;
 mod deleted;
+mod direct;
 mod handover;
 mod leaving;
 mod presence;

@@ -41,6 +41,7 @@ pub(super) enum Fate {
 #[derive(Clone, Debug)]
 pub(super) enum Ask {
     Read,
+    Create,
     Write(LeaseWrite),
 }
 
@@ -81,6 +82,8 @@ struct Landed {
 pub(super) struct Rig {
     pub(super) server: Rc<RefCell<Server>>,
     pub(super) settings: Settings,
+    /// Whether it is in direct mode.
+    pub(super) direct: bool,
     pub(super) machine: Candidate,
     pub(super) now: Mono,
     /// How far the wall clock is off, in seconds.
@@ -102,6 +105,7 @@ pub(super) struct Rig {
     pub(super) identity_log: Vec<String>,
     pub(super) sent_now: usize,
     pub(super) sent_identity_now: usize,
+    answers_create: bool,
     /// Whether requests on the identity lease are answered at once.
     pub(super) identity_answered: bool,
 }
@@ -142,6 +146,7 @@ impl Rig {
             server: server.clone(),
             machine: Candidate::new(settings.clone(), now),
             settings,
+            direct: false,
             now: START,
             skew: 0,
             asked: None,
@@ -160,8 +165,24 @@ impl Rig {
             identity_log: Vec::new(),
             sent_now: 0,
             sent_identity_now: 0,
+            answers_create: false,
             identity_answered: true,
         }
+    }
+
+    /// A process in direct mode that has just started and waits to lead; `seed` is its own.
+    pub(super) fn started_directly(
+        server: &Rc<RefCell<Server>>,
+        name: &str,
+        seed: u64,
+        unheld: bool,
+    ) -> Self {
+        let mut rig = Self::started(server, name);
+        rig.settings.seed = seed;
+        rig.machine = Candidate::direct(rig.settings.clone(), unheld, rig.clocks());
+        rig.direct = true;
+        rig.event(Event::Wanted(true));
+        rig
     }
 
     /// A candidate with an identity lease, before a Fresh leader lease.
@@ -234,6 +255,12 @@ impl Rig {
     pub(super) fn hear(&mut self) {
         let seen = self.server.borrow().seen().clone();
         self.event(Event::Lease(seen));
+    }
+
+    /// The watch has listed the leader lease, at the start or after a gap.
+    pub(super) fn list(&mut self) {
+        let seen = self.server.borrow().read();
+        self.event(Event::LeaseListed(seen));
     }
 
     pub(super) fn hear_identity(&mut self) {
@@ -324,11 +351,11 @@ impl Rig {
 
     pub(super) fn event(&mut self, event: Event) {
         match &event {
-            Event::Lease(seen) => self.learn(seen.clone()),
+            Event::Lease(seen) | Event::LeaseListed(seen) => self.learn(seen.clone()),
             Event::LeaseAnswer {
                 outcome: Outcome::Done(seen),
                 ..
-            } => self.learn(seen.clone()),
+            } if !self.answers_create => self.learn(seen.clone()),
             Event::Healthy(healthy) => self.healthy = *healthy,
             Event::Wanted(wanted) => self.wanted = *wanted,
             Event::Shutdown => self.leaving = true,
@@ -368,6 +395,8 @@ impl Rig {
             (_, Fate::Answered | Fate::SentTwice | Fate::Refused) => Outcome::Conflict,
             (_, Fate::AnswerLost | Fate::Lost | Fate::Late) => Outcome::Failed,
         };
+        // The answer to a create is no knowledge.
+        self.answers_create = matches!(asked.what, Ask::Create);
         if let (Ask::Write(write), Fate::Late) = (asked.what, fate) {
             self.late.push((asked.sent, write));
         }
@@ -383,6 +412,10 @@ impl Rig {
         if asked.reached.is_none() {
             asked.reached = Some(match &asked.what {
                 Ask::Read => Ok(self.server.borrow().read()),
+                Ask::Create => self
+                    .server
+                    .borrow_mut()
+                    .post(self.settings.timing.lease_duration()),
                 Ask::Write(write) => self.put(asked.sent, write),
             });
         }
@@ -400,7 +433,10 @@ impl Rig {
 
     fn put(&mut self, sent: Mono, write: &LeaseWrite) -> Result<Seen<LeaderLease>, Refused> {
         let seen = self.server.borrow_mut().put(write)?;
-        if matches!(write.kind, WriteKind::Accept | WriteKind::Renew) {
+        if matches!(
+            write.kind,
+            WriteKind::Accept | WriteKind::Claim | WriteKind::Renew
+        ) {
             let duration = write.record.duration.expect("both write a duration");
             self.landed = Some(Landed { sent, duration });
         }

@@ -3,6 +3,7 @@
 
 use super::rig::Rig;
 use crate::lease::{LeaseState, LeaseWrite, Record, WriteKind};
+use crate::time::LeaseSeconds;
 
 /// Checks a write against the lease that it was decided from.
 ///
@@ -27,6 +28,31 @@ pub(super) fn check(rig: &Rig, write: &LeaseWrite) {
             assert!(!to.end_of_term);
             shortest(rig, from, to);
         }
+        // The record of client-go's `tryAcquireOrRenew`.
+        WriteKind::Claim => assert_eq!(
+            *to,
+            Record {
+                holder: Some(rig.settings.identity.clone()),
+                renew_time: to.renew_time,
+                acquire_time: to.renew_time,
+                duration: Some(rig.settings.timing.lease_duration()),
+                transitions: from.transitions + 1,
+                ..Record::default()
+            },
+            "S7, and nothing of the last holder"
+        ),
+        // The record of client-go's `release`.
+        WriteKind::Release if rig.direct => assert_eq!(
+            *to,
+            Record {
+                renew_time: to.renew_time,
+                acquire_time: to.renew_time,
+                duration: LeaseSeconds::new(1),
+                transitions: to.transitions,
+                elected: from.elected,
+                ..Record::default()
+            }
+        ),
         WriteKind::Renew => {
             let expected = Record {
                 renew_time: to.renew_time,
@@ -92,7 +118,7 @@ fn from_state(rig: &Rig, kind: WriteKind, state: LeaseState, from: &Record) {
     let me = Some(&rig.settings.identity);
     let working = rig.work.is_some();
     let own = from.holder.as_ref() == me
-        && from.incarnation.as_ref() == Some(&rig.settings.incarnation)
+        && (rig.direct || from.incarnation.as_ref() == Some(&rig.settings.incarnation))
         && state == LeaseState::Held;
     let able = rig.healthy && rig.wanted && !rig.leaving;
     let successor = from.preferred_holder.as_ref().filter(|to| Some(*to) != me);
@@ -104,6 +130,14 @@ fn from_state(rig: &Rig, kind: WriteKind, state: LeaseState, from: &Record) {
             );
             assert!(able, "only who can lead accepts");
             assert!(!working, "S6: no acceptance while old work runs");
+        }
+        WriteKind::Claim => {
+            assert!(
+                rig.direct && !from.elected,
+                "S4: an elected lease is never claimed"
+            );
+            assert!(able, "only who can lead claims");
+            assert!(!working, "S6: no claim while old work runs");
         }
         WriteKind::Renew => {
             assert!(

@@ -8,6 +8,7 @@ use crate::candidate::{IdentityWrite, Seen, Settings};
 use crate::identity::IdentityLease;
 use crate::lease::{LeaderLease, LeaseWrite, Record};
 use crate::names::{Identity, Incarnation, LeaseKey, Revision, Uid};
+use crate::time::LeaseSeconds;
 
 /// The server refused: 409 or 404.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -100,6 +101,18 @@ impl Server {
                 strategy: None,
             }),
         });
+    }
+
+    /// A create of a candidate in direct mode.
+    pub(super) fn post(&mut self, duration: LeaseSeconds) -> Result<Seen<LeaderLease>, Refused> {
+        if self.lease().is_some() {
+            return Err(Refused);
+        }
+        self.create(Record {
+            duration: Some(duration),
+            ..Record::default()
+        });
+        Ok(self.seen().clone())
     }
 
     pub(super) fn delete(&mut self) {

@@ -29,6 +29,15 @@ impl Rig {
                 self.log.push(write.kind.to_string());
                 self.ask(id, Ask::Write(write));
             }
+            Effect::CreateLease { id, create, within } => {
+                assert!(within <= self.settings.timing.request_deadline());
+                assert!(self.direct, "S4: only the elector creates {}", create.key);
+                let told = self.told.as_ref().expect("nothing is created unseen");
+                assert_eq!(told.object, None, "only what is missing is created");
+                self.log.push("create".into());
+                self.ask(id, Ask::Create);
+            }
+            Effect::Coordinated => self.log.push("coordinated".into()),
             Effect::ReadLease { id, within } => {
                 assert!(within <= self.settings.timing.request_deadline());
                 self.log.push("read".into());
