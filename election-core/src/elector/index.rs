@@ -15,8 +15,9 @@ use super::message::{Event, Output};
 use super::presence::Presence;
 use super::reason::Reason;
 use super::step::{Decision, Request, Step};
+use crate::identity::IdentityLease;
 use crate::item::{Item, may_be_leader_lease};
-use crate::names::LeaseKey;
+use crate::names::{LeaseKey, Uid};
 use crate::time::Mono;
 
 /// Every election of one watch.
@@ -145,6 +146,19 @@ impl Elector {
     #[must_use]
     pub fn election(&self, key: &LeaseKey) -> Option<&Election> {
         self.elections.get(key).map(|entry| &entry.election)
+    }
+
+    /// An identity lease, if there is one of this name.
+    #[must_use]
+    pub fn identity(&self, key: &LeaseKey) -> Option<&IdentityLease> {
+        self.identities.get(key).map(|presence| &*presence.lease)
+    }
+
+    /// Which life of its name a lease is in, of either kind, if it exists.
+    #[must_use]
+    pub fn uid(&self, key: &LeaseKey) -> Option<&Uid> {
+        let identity = self.identity(key).map(|lease| &lease.uid);
+        identity.or_else(|| Some(&self.election(key)?.lease()?.uid))
     }
 
     /// The keys of all leases that exist or that somebody wants to lead.
