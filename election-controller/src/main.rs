@@ -2,7 +2,10 @@
 //!
 //! The command line is in `cli.rs`; everything else is in the library.
 
-#![expect(clippy::disallowed_methods, reason = "the thread of an elector gathers news before it sleeps")]
+#![expect(
+    clippy::disallowed_methods,
+    reason = "the thread of an elector gathers news before it sleeps"
+)]
 
 use std::panic;
 use std::process::ExitCode;
