@@ -8,6 +8,7 @@
 //! there should be news calls [`LeaseWatch::relist`].
 
 mod follow;
+mod lines;
 mod object;
 mod requests;
 
@@ -23,6 +24,7 @@ use k8s_openapi::api::coordination::v1::Lease;
 use tokio::sync::Notify;
 
 use crate::clock::SharedClock;
+pub use object::{FromText, LeaseText, Seen, Unreadable};
 pub(crate) use requests::list;
 pub use requests::{ReadError, read};
 
@@ -93,19 +95,19 @@ impl WatchSettings {
 
 /// What a watch tells.
 #[derive(Clone, Debug, PartialEq)]
-pub enum WatchEvent {
+pub enum WatchEvent<T = Lease> {
     /// A consistent list. What happened between the last event and this one is not known; the first event that is no
     /// [`WatchEvent::Lost`] is always this one.
     Listed {
         /// All leases in scope.
-        leases: Vec<Lease>,
+        leases: Vec<T>,
         /// As of when.
         revision: Revision,
     },
     /// A lease was created or changed.
-    Applied(Lease),
+    Applied(T),
     /// A lease was deleted; its last state, with the resource version of the deletion.
-    Deleted(Lease),
+    Deleted(T),
     /// Everything up to here has been told: a sign of life.
     Bookmark(Revision),
     /// The watch is broken for now, or its revision is too old to go on from. It is restored without being asked to:
@@ -116,12 +118,12 @@ pub enum WatchEvent {
 }
 
 /// A stream of [`WatchEvent`], which never ends.
-pub struct LeaseWatch {
-    events: BoxStream<'static, WatchEvent>,
+pub struct LeaseWatch<T = Lease> {
+    events: BoxStream<'static, WatchEvent<T>>,
     relist: Arc<Notify>,
 }
 
-impl LeaseWatch {
+impl<T> LeaseWatch<T> {
     /// Gives the connection up and lists again, for example because there was no news for too long.
     ///
     /// A [`WatchEvent::Listed`] follows, or [`WatchEvent::Lost`] if that fails. Events of the old connection that were
@@ -131,25 +133,29 @@ impl LeaseWatch {
     }
 }
 
-impl Stream for LeaseWatch {
-    type Item = WatchEvent;
+impl<T> Stream for LeaseWatch<T> {
+    type Item = WatchEvent<T>;
 
-    fn poll_next(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Option<WatchEvent>> {
+    fn poll_next(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Option<WatchEvent<T>>> {
         self.events.poll_next_unpin(context)
     }
 }
 
-impl fmt::Debug for LeaseWatch {
+impl<T> fmt::Debug for LeaseWatch<T> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("LeaseWatch").finish_non_exhaustive()
     }
 }
 
-/// Watches leases for as long as the stream is polled; no task is started.
+/// Watches leases, as whole objects or as [`Seen`], for as long as the stream is polled; no task is started.
 #[must_use = "a watch does nothing unless it is polled"]
-pub fn leases(client: kube::Client, scope: WatchScope, settings: WatchSettings) -> LeaseWatch {
+pub fn leases<T: FromText>(
+    client: kube::Client,
+    scope: WatchScope,
+    settings: WatchSettings,
+) -> LeaseWatch<T> {
     let relist = Arc::new(Notify::new());
-    let follower = follow::Follower::new(client, scope, settings, relist.clone());
+    let follower = follow::Follower::<T>::new(client, scope, settings, relist.clone());
     let events = stream::unfold(follower, |mut follower| async move {
         let event = follower.next().await;
         Some((event, follower))

@@ -9,6 +9,7 @@ use std::time::Duration;
 use candidate::Leadership;
 use candidate::client::{Failure, classify};
 use candidate::clock::SharedClock;
+use candidate::watch::LeaseText;
 use election_core::elector::{Outcome, Output, Reason};
 use election_core::{LeaseCreate, LeaseKey, LeaseWrite, Revision, Uid, wire};
 use futures::StreamExt;
@@ -19,7 +20,7 @@ use kube::Api;
 use kube::api::{DeleteParams, PostParams, Preconditions};
 use tokio::sync::watch;
 
-use crate::objects::Objects;
+use crate::objects::{Object, Objects};
 use crate::options::Options;
 
 /// A request of the elector.
@@ -113,8 +114,9 @@ impl Effects {
             Some(answer) => {
                 if let Some(lease) = &answer.lease
                     && matches!(answer.request, Request::Write(..))
+                    && let Some(object) = Object::answered(lease)
                 {
-                    self.objects.put(answer.scope, lease.clone());
+                    self.objects.put(answer.scope, object);
                 }
                 self.fill();
                 answer
@@ -221,7 +223,7 @@ impl Request {
 async fn carry_out(
     client: kube::Client,
     request: &Request,
-    base: Option<Lease>,
+    base: Option<LeaseText>,
 ) -> Result<Option<Lease>, Failure> {
     let key = request.key();
     let api: Api<Lease> = Api::namespaced(client, key.namespace());
@@ -234,6 +236,9 @@ async fn carry_out(
         Request::Write(write, _) => {
             // The object has changed since the decision was made: the server would say the same.
             let base = base.ok_or(Failure::Conflict)?;
+            let base = base
+                .lease()
+                .map_err(|error| Failure::Refused(error.to_string()))?;
             let replaced = api
                 .replace(key.name(), &params, &wire::update(&base, write))
                 .await;

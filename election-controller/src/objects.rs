@@ -1,17 +1,27 @@
-//! The leases as objects, each in its newest version: an update carries over what the core does not know.
+//! The leader leases as they came, each in its newest version: an update carries over what the core does not know.
+//!
+//! Identity leases are not here, because an elector updates none.
 
 use std::collections::HashMap;
 use std::collections::hash_map::Entry;
 
-use election_core::{LeaseKey, LeaseWrite, Revision, Uid};
+use candidate::watch::{LeaseText, Seen};
+use election_core::{LeaderLease, LeaseKey, LeaseWrite, Revision, wire};
 use k8s_openapi::api::coordination::v1::Lease;
 
 use crate::scopes::News;
 
-/// The newest version of each lease that can be a leader lease, or can stand for one.
+/// The newest version of each lease that can be a leader lease.
 #[derive(Debug, Default)]
 pub(crate) struct Objects {
-    newest: HashMap<LeaseKey, (usize, Lease)>,
+    newest: HashMap<LeaseKey, Known>,
+}
+
+#[derive(Debug)]
+struct Known {
+    scope: usize,
+    revision: Revision,
+    text: LeaseText,
 }
 
 impl Objects {
@@ -19,16 +29,18 @@ impl Objects {
     pub(crate) fn take(&mut self, scope: usize, news: News) -> Option<LeaseKey> {
         match news {
             News::Listed(leases) => {
-                self.newest.retain(|_, (of, _)| *of != scope);
+                self.newest.retain(|_, known| known.scope != scope);
                 for lease in leases {
                     self.put(scope, lease);
                 }
                 None
             }
             News::Applied(lease) => self.put(scope, lease),
-            News::Deleted(lease) => {
-                if let Some(key) = key_of(&lease)
-                    && self.get(&key).is_some_and(|known| is_older(known, &lease))
+            News::Gone(key, revision) => {
+                if self
+                    .newest
+                    .get(&key)
+                    .is_some_and(|known| known.revision < revision)
                 {
                     self.newest.remove(&key);
                 }
@@ -39,51 +51,58 @@ impl Objects {
     }
 
     /// Takes a version of a lease, unless a newer one is known; its key, if it was not known before.
-    pub(crate) fn put(&mut self, scope: usize, lease: Lease) -> Option<LeaseKey> {
-        let key = key_of(&lease).filter(election_core::may_be_leader_lease)?;
+    pub(crate) fn put(&mut self, scope: usize, lease: Object) -> Option<LeaseKey> {
+        let Object { key, revision, text } = lease;
+        if !election_core::may_be_leader_lease(&key) {
+            return None;
+        }
+        let known = Known {
+            scope,
+            revision,
+            text,
+        };
         match self.newest.entry(key) {
             Entry::Vacant(entry) => {
                 let key = entry.key().clone();
-                entry.insert((scope, lease));
+                entry.insert(known);
                 Some(key)
             }
             Entry::Occupied(mut entry) => {
-                if is_older(&entry.get().1, &lease) {
-                    entry.insert((scope, lease));
+                if entry.get().revision < known.revision {
+                    entry.insert(known);
                 }
                 None
             }
         }
     }
 
-    /// The newest version of a lease.
-    pub(crate) fn get(&self, key: &LeaseKey) -> Option<&Lease> {
-        self.newest.get(key).map(|(_, lease)| lease)
-    }
-
-    /// Which life of that name the lease is in.
-    pub(crate) fn uid(&self, key: &LeaseKey) -> Option<Uid> {
-        self.get(key)?.metadata.uid.as_deref().map(Uid::new)
-    }
-
     /// The version that a write was decided from, if it is still the newest.
-    pub(crate) fn base(&self, write: &LeaseWrite) -> Option<&Lease> {
-        let lease = self.get(&write.key)?;
-        (revision(lease).as_ref() == Some(&write.base)).then_some(lease)
+    pub(crate) fn base(&self, write: &LeaseWrite) -> Option<&LeaseText> {
+        let known = self.newest.get(&write.key)?;
+        (known.revision == write.base).then_some(&known.text)
     }
 }
 
-fn is_older(known: &Lease, other: &Lease) -> bool {
-    revision(known) < revision(other)
+/// A version of a leader lease.
+#[derive(Debug)]
+pub(crate) struct Object {
+    key: LeaseKey,
+    revision: Revision,
+    text: LeaseText,
 }
 
-fn revision(lease: &Lease) -> Option<Revision> {
-    lease.metadata.resource_version.as_deref().map(Revision::new)
-}
+impl Object {
+    /// The text of a leader lease that a watch has shown; an identity lease has none.
+    pub(crate) fn taken_from(seen: &mut Seen) -> Option<Self> {
+        let text = seen.text.take()?;
+        let (key, revision) = (seen.item.key().clone(), seen.item.revision().clone());
+        Some(Self { key, revision, text })
+    }
 
-fn key_of(lease: &Lease) -> Option<LeaseKey> {
-    Some(LeaseKey::new(
-        lease.metadata.namespace.as_deref()?,
-        lease.metadata.name.as_deref()?,
-    ))
+    /// A leader lease as an answer shows it.
+    pub(crate) fn answered(lease: &Lease) -> Option<Self> {
+        let text = LeaseText::new(lease).ok()?;
+        let LeaderLease { key, revision, .. } = wire::read_leader(lease)?;
+        Some(Self { key, revision, text })
+    }
 }

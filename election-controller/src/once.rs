@@ -4,7 +4,6 @@
 //! said as it is: what is waited for, and for how long.
 
 use candidate::clock::SharedClock;
-use candidate::watch::WatchEvent;
 use election_core::Mono;
 use election_core::elector::Output;
 
@@ -14,7 +13,7 @@ use crate::objects::Objects;
 use crate::options::{Error, Options};
 use crate::report::{LeaseReport, RefusalReport, Report};
 use crate::run;
-use crate::scopes::{Scope, Scopes};
+use crate::scopes::{Scope, Scopes, WatchEvent};
 
 /// Why there was nothing to look at.
 #[derive(Debug, thiserror::Error)]

@@ -6,17 +6,15 @@ use std::pin::pin;
 use std::time::Duration;
 
 use candidate::clock::SharedClock;
-use candidate::watch::WatchEvent;
-use election_core::elector::{Event, Outcome, Output, Step};
-use election_core::{LeaseKey, Mono, Refusal, Uid, wire};
+use election_core::elector::{Elector, Event, Outcome, Output, Step};
+use election_core::{LeaseKey, Mono, Refusal, Uid};
 use futures::future::BoxFuture;
 use tokio::sync::watch;
 
 use crate::effects::{Answer, Effects, Permit, Request};
 use crate::notes::{self, Notes};
-use crate::objects::Objects;
 use crate::options::{Error, Options};
-use crate::scopes::Scopes;
+use crate::scopes::{Scopes, WatchEvent};
 use crate::turns::{Turn, Turns};
 
 /// Everything that can wake an elector.
@@ -218,9 +216,9 @@ impl Loop {
             && self.effects.permit.is_given()
             && let Some(explanation) = scope.elector.explain(now, &lease)
         {
-            let uid = self.effects.objects.uid(&lease);
+            let uid = scope.elector.uid(&lease);
             for candidate in explanation.candidates {
-                if let (Some(uid), Some(why)) = (&uid, candidate.refusal) {
+                if let (Some(uid), Some(why)) = (uid, candidate.refusal) {
                     self.notes.passed_over(&lease, uid, &candidate.identity, &why);
                 }
             }
@@ -268,7 +266,7 @@ impl Loop {
                 match output {
                     Output::Decided(step) => log_step(&step),
                     Output::Refused { key, uid, refusal } => {
-                        refused(&self.notes, &self.effects.objects, (&key, &uid), &refusal);
+                        refused(&self.notes, &scope.elector, (&key, &uid), &refusal);
                     }
                     Output::Relist => scope.relist(now, "what is known may be old"),
                     output => {
@@ -337,18 +335,17 @@ pub(crate) fn report(notes: &mut Notes, now: Mono, request: &Request, outcome: &
 }
 
 /// Says that a candidate, or an item of its offer, is refused: on its identity lease, and on those that it cannot lead.
-fn refused(notes: &Notes, objects: &Objects, (key, uid): (&LeaseKey, &Uid), refusal: &Refusal) {
+fn refused(notes: &Notes, elector: &Elector, (key, uid): (&LeaseKey, &Uid), refusal: &Refusal) {
     tracing::warn!(candidate = %key, reason = refusal.code(), "refused: {refusal}");
     notes.refused(key, uid, refusal);
     let concerns_all_items = matches!(
         refusal,
         Refusal::NameIsNotHolder { .. } | Refusal::VersionMissing { .. } | Refusal::VersionUnreadable { .. }
     );
-    let identity = objects.get(key).and_then(wire::read_identity);
-    for identity in identity.iter().filter(|_| concerns_all_items) {
+    if concerns_all_items && let Some(identity) = elector.identity(key) {
         for lease in &identity.leads {
-            if let Some(uid) = objects.uid(lease) {
-                notes.passed_over(lease, &uid, &identity.identity(), &refusal.to_string());
+            if let Some(uid) = elector.uid(lease) {
+                notes.passed_over(lease, uid, &identity.identity(), &refusal.to_string());
             }
         }
     }

@@ -9,18 +9,22 @@ use std::task::Poll;
 use std::time::Duration;
 
 use candidate::clock::SharedClock;
-use candidate::watch::{LeaseWatch, WatchEvent, WatchScope, WatchSettings, leases};
+use candidate::watch::{self, LeaseWatch, Seen, WatchScope, WatchSettings, leases};
 use election_core::elector::{Elector, Event};
-use election_core::{Mono, wire};
+use election_core::wire::Item;
+use election_core::{LeaseKey, Mono, Revision};
 use futures::StreamExt;
-use k8s_openapi::api::coordination::v1::Lease;
 
+use crate::objects::Object;
 use crate::options::Options;
+
+/// What a watch of an elector tells.
+pub(crate) type WatchEvent = watch::WatchEvent<Seen>;
 
 /// A watch with the core that it feeds.
 pub(crate) struct Scope {
     pub(crate) elector: Elector,
-    watch: LeaseWatch,
+    watch: LeaseWatch<Seen>,
     /// What is watched, in words.
     name: String,
     heard_at: Mono,
@@ -107,14 +111,14 @@ fn elector(options: &Options) -> Elector {
     }
 }
 
-/// What a watch says, as the core and the cache of objects take it.
+/// What a watch says, as the cache of objects takes it.
 pub(crate) enum News {
-    /// Everything that there is.
-    Listed(Vec<Lease>),
-    /// A lease was added or changed.
-    Applied(Lease),
-    /// A lease was deleted.
-    Deleted(Lease),
+    /// All leader leases that there are.
+    Listed(Vec<Object>),
+    /// A leader lease was added or changed.
+    Applied(Object),
+    /// There is no leader lease of this name any more, as of this revision.
+    Gone(LeaseKey, Revision),
     /// Nothing about a lease.
     Nothing,
 }
@@ -124,30 +128,24 @@ impl Scope {
     pub(crate) fn take(&mut self, now: Mono, event: WatchEvent) -> News {
         self.heard_at = now;
         match event {
-            WatchEvent::Listed { leases, revision } => {
+            WatchEvent::Listed { mut leases, revision } => {
                 tracing::info!(scope = self.name, leases = leases.len(), %revision, "listed");
-                self.elector.handle(
-                    now,
-                    Event::Listed {
-                        items: leases.iter().filter_map(wire::read).collect(),
-                    },
-                );
-                News::Listed(leases)
+                let objects = leases.iter_mut().filter_map(Object::taken_from).collect();
+                let items = leases.into_iter().map(|seen| seen.item).collect();
+                self.elector.handle(now, Event::Listed { items });
+                News::Listed(objects)
             }
-            WatchEvent::Applied(lease) => match wire::read(&lease) {
-                Some(item) => {
-                    self.elector.handle(now, Event::Applied(item));
-                    News::Applied(lease)
-                }
-                None => News::Nothing,
-            },
-            WatchEvent::Deleted(lease) => match wire::read(&lease) {
-                Some(item) => {
-                    self.elector.handle(now, Event::Deleted(item));
-                    News::Deleted(lease)
-                }
-                None => News::Nothing,
-            },
+            WatchEvent::Applied(mut seen) => {
+                let object = Object::taken_from(&mut seen);
+                let news = object.map_or_else(|| gone(&seen.item), News::Applied);
+                self.elector.handle(now, Event::Applied(seen.item));
+                news
+            }
+            WatchEvent::Deleted(seen) => {
+                let news = gone(&seen.item);
+                self.elector.handle(now, Event::Deleted(seen.item));
+                news
+            }
             WatchEvent::Lost(why) => {
                 tracing::warn!(
                     scope = self.name,
@@ -189,4 +187,8 @@ impl Scope {
         let silent_at = self.elector.is_synced().then(|| self.heard_at + self.silence);
         [silent_at, self.elector.deadline()].into_iter().flatten().min()
     }
+}
+
+fn gone(item: &Item) -> News {
+    News::Gone(item.key().clone(), item.revision().clone())
 }

@@ -4,6 +4,8 @@
 //! Writing starts from the object that was read and changes only what the protocol names, so labels, owners,
 //! finalizers and foreign annotations stay as they are.
 
+mod facts;
+
 use alloc::borrow::ToOwned;
 use alloc::collections::BTreeMap;
 use alloc::string::{String, ToString};
@@ -16,10 +18,11 @@ use k8s_openapi::jiff::Timestamp;
 use crate::identity::{IdentityLease, Refusal};
 pub use crate::item::{ELECTORS_LEASE, Item, NODE_LEASE_NAMESPACE, may_be_leader_lease};
 use crate::lease::{LeaderLease, LeaseCreate, LeaseWrite, Record};
-use crate::names::{Identity, Incarnation, LeaseKey, Revision, Uid, shorten};
+use crate::names::{Identity, Incarnation, LeaseKey, shorten};
 use crate::strategy::Versions;
 use crate::time::{LeaseSeconds, Wall};
 use crate::version::Version;
+use facts::Facts;
 
 /// Identity lease: the leader leases that the candidate offers itself for (prototype of KEP-4355).
 pub const CAN_LEAD_LEASES: &str = "coordination.k8s.io/can-lead-leases";
@@ -44,37 +47,50 @@ pub const ELECTED_BY_VALUE: &str = "leader-election-controller";
 /// Reads a Lease. `None` when it has no name, namespace, uid or resource version, which no server sends.
 #[must_use]
 pub fn read(lease: &Lease) -> Option<Item> {
-    if lease
-        .metadata
-        .annotations
-        .as_ref()
-        .is_some_and(|map| map.contains_key(CAN_LEAD_LEASES))
-    {
-        read_identity(lease).map(Item::Identity)
-    } else {
-        read_leader(lease).map(Item::Leader)
-    }
+    item(&Facts::from(lease))
+}
+
+/// Reads the text of a Lease, which is several times cheaper than to make an object of it first.
+///
+/// # Errors
+/// When something that the protocol reads is not of the type that it should be.
+pub fn read_text(text: &str) -> Result<Option<Item>, serde_json::Error> {
+    serde_json::from_str(text).map(|facts| item(&facts))
 }
 
 /// Reads a Lease as a leader lease, whatever its annotations say.
 #[must_use]
 pub fn read_leader(lease: &Lease) -> Option<LeaderLease> {
-    let (key, uid, revision) = address(lease)?;
-    let spec = lease.spec.as_ref();
-    let note = |name: &str| annotation(lease, name).filter(|text| !text.is_empty());
+    leader(&Facts::from(lease))
+}
+
+/// Reads a Lease as an identity lease; without an offer it names no leader lease.
+#[must_use]
+pub fn read_identity(lease: &Lease) -> Option<IdentityLease> {
+    identity_of(&Facts::from(lease))
+}
+
+fn item(facts: &Facts<'_>) -> Option<Item> {
+    match facts.note(CAN_LEAD_LEASES) {
+        Some(_) => identity_of(facts).map(Item::Identity),
+        None => leader(facts).map(Item::Leader),
+    }
+}
+
+fn leader(facts: &Facts<'_>) -> Option<LeaderLease> {
+    let (key, uid, revision) = facts.address()?;
+    let note = |name: &str| facts.note(name).filter(|text| !text.is_empty());
+    let spec = &facts.spec;
     Some(LeaderLease {
         key,
         uid,
         revision,
         record: Record {
-            holder: spec.and_then(holder),
-            renew_time: spec.and_then(|spec| spec.renew_time.as_ref()).map(wall),
-            acquire_time: spec.and_then(|spec| spec.acquire_time.as_ref()).map(wall),
-            duration: spec.and_then(duration),
-            transitions: spec
-                .and_then(|spec| spec.lease_transitions)
-                .and_then(|count| u32::try_from(count).ok())
-                .unwrap_or_default(),
+            holder: spec.holder().map(Identity::new),
+            renew_time: spec.renew_time(),
+            acquire_time: spec.acquire_time(),
+            duration: spec.duration(),
+            transitions: spec.transitions(),
             incarnation: note(INCARNATION).map(Incarnation::new),
             end_of_term: note(END_OF_TERM) == Some("true"),
             preferred_holder: note(PREFERRED_HOLDER).map(Identity::new),
@@ -84,48 +100,39 @@ pub fn read_leader(lease: &Lease) -> Option<LeaderLease> {
     })
 }
 
-/// Reads a Lease as an identity lease; without an offer it names no leader lease.
-#[must_use]
-pub fn read_identity(lease: &Lease) -> Option<IdentityLease> {
-    let (key, uid, revision) = address(lease)?;
-    let spec = lease.spec.as_ref();
+fn identity_of(facts: &Facts<'_>) -> Option<IdentityLease> {
+    let (key, uid, revision) = facts.address()?;
     let mut leads = Vec::new();
     let mut refused = Vec::new();
-    for item in annotation(lease, CAN_LEAD_LEASES).unwrap_or_default().split(',') {
+    for item in facts.note(CAN_LEAD_LEASES).unwrap_or_default().split(',') {
         match read_offer(&key, item.trim()) {
             Some(Ok(named)) if !leads.contains(&named) => leads.push(named),
             Some(Err(refusal)) => refused.push(refusal),
             _ => {}
         }
     }
-    let holder = spec.and_then(holder);
-    let versions = if holder.as_ref().is_none_or(|holder| holder.as_str() != key.name()) {
-        Err(Refusal::NameIsNotHolder { holder })
+    leads.shrink_to_fit();
+    let holder = facts.spec.holder();
+    let versions = if holder == Some(key.name()) {
+        read_versions(facts)
     } else {
-        read_versions(lease)
+        let holder = holder.map(Identity::new);
+        Err(Refusal::NameIsNotHolder { holder })
     };
     Some(IdentityLease {
         uid,
         revision,
-        incarnation: annotation(lease, INCARNATION)
+        incarnation: facts
+            .note(INCARNATION)
             .filter(|text| !text.is_empty())
             .map(Incarnation::new),
-        renew_time: spec.and_then(|spec| spec.renew_time.as_ref()).map(wall),
-        duration: spec.and_then(duration).unwrap_or(LeaseSeconds::IDENTITY),
+        renew_time: facts.spec.renew_time(),
+        duration: facts.spec.duration().unwrap_or(LeaseSeconds::IDENTITY),
         leads,
         refused,
         versions,
-        created: lease
-            .metadata
-            .creation_timestamp
-            .as_ref()
-            .map(|time| Wall::from_micros(time.0.as_microsecond())),
-        owned_by_pod: lease
-            .metadata
-            .owner_references
-            .iter()
-            .flatten()
-            .any(|owner| owner.kind == "Pod"),
+        created: facts.created(),
+        owned_by_pod: facts.owned_by("Pod"),
         key,
     })
 }
@@ -231,16 +238,6 @@ pub fn identity(base: Option<&Lease>, record: &IdentityRecord, owner: Option<&Ow
     lease
 }
 
-fn address(lease: &Lease) -> Option<(LeaseKey, Uid, Revision)> {
-    let meta = &lease.metadata;
-    let key = LeaseKey::new(meta.namespace.as_deref()?, meta.name.as_deref()?);
-    Some((
-        key,
-        Uid::new(meta.uid.as_deref()?),
-        Revision::new(meta.resource_version.as_deref()?),
-    ))
-}
-
 fn read_offer(own: &LeaseKey, item: &str) -> Option<Result<LeaseKey, Refusal>> {
     if item.is_empty() {
         return None;
@@ -257,9 +254,9 @@ fn read_offer(own: &LeaseKey, item: &str) -> Option<Result<LeaseKey, Refusal>> {
     })
 }
 
-fn read_versions(lease: &Lease) -> Result<Versions, Refusal> {
+fn read_versions(facts: &Facts<'_>) -> Result<Versions, Refusal> {
     let read = |which, key| -> Result<Version, Refusal> {
-        let text = annotation(lease, key).ok_or(Refusal::VersionMissing { which })?;
+        let text = facts.note(key).ok_or(Refusal::VersionMissing { which })?;
         text.parse::<Version>()
             .map_err(|error| Refusal::VersionUnreadable {
                 which,
@@ -272,32 +269,11 @@ fn read_versions(lease: &Lease) -> Result<Versions, Refusal> {
     })
 }
 
-fn annotation<'a>(lease: &'a Lease, key: &str) -> Option<&'a str> {
-    lease.metadata.annotations.as_ref()?.get(key).map(String::as_str)
-}
-
 fn annotate(notes: &mut BTreeMap<String, String>, key: &str, value: Option<&str>) {
     match value {
         Some(value) => notes.insert(key.to_owned(), value.to_owned()),
         None => notes.remove(key),
     };
-}
-
-fn holder(spec: &LeaseSpec) -> Option<Identity> {
-    spec.holder_identity
-        .as_deref()
-        .filter(|text| !text.is_empty())
-        .map(Identity::new)
-}
-
-fn duration(spec: &LeaseSpec) -> Option<LeaseSeconds> {
-    spec.lease_duration_seconds
-        .and_then(|seconds| u32::try_from(seconds).ok())
-        .and_then(LeaseSeconds::new)
-}
-
-fn wall(time: &MicroTime) -> Wall {
-    Wall::from_micros(time.0.as_microsecond())
 }
 
 fn micro_time(wall: Wall) -> MicroTime {

@@ -1,17 +1,17 @@
 //! The loop of a watch: list, watch from there, reconnect from the last revision, list again when that is too old.
 
+use std::io;
+use std::marker::PhantomData;
 use std::sync::Arc;
 use std::time::Duration;
 
 use election_core::{Mono, Revision};
-use futures::stream::{BoxStream, StreamExt};
-use k8s_openapi::api::coordination::v1::Lease;
-use kube::core::WatchEvent as KubeEvent;
-use serde_json::Value;
 use tokio::sync::Notify;
 
-use super::requests::{Raw, ReadError, Source, readable};
-use super::{WatchEvent, WatchScope, WatchSettings, object};
+use super::lines::{self, Lines, Told};
+use super::object::FromText;
+use super::requests::{ReadError, Source, malformed, readable};
+use super::{WatchEvent, WatchScope, WatchSettings};
 
 /// The back-off doubles from the first to the last of these. Short, because who waits longer than this for the news
 /// that it was elected keeps everybody waiting; with jitter, so that candidates do not return in step.
@@ -22,7 +22,7 @@ const BACK_OFF: (Duration, Duration) = (Duration::from_millis(50), Duration::fro
 const WORKING: Duration = Duration::from_secs(10);
 
 /// Turns requests into [`WatchEvent`]s.
-pub(super) struct Follower {
+pub(super) struct Follower<T> {
     source: Source,
     relist: Arc<Notify>,
     timeout: Duration,
@@ -34,6 +34,8 @@ pub(super) struct Follower {
     not_before: Mono,
     /// The reason of an outage that was reported and is not over.
     lost: Option<String>,
+    /// What is made of a lease.
+    reads: PhantomData<fn() -> T>,
 }
 
 enum Phase {
@@ -43,13 +45,13 @@ enum Phase {
     },
     Follow {
         last: Revision,
-        stream: BoxStream<'static, Raw>,
+        lines: Lines,
         since: Mono,
         told: bool,
     },
 }
 
-impl Follower {
+impl<T: FromText> Follower<T> {
     pub(super) fn new(
         client: kube::Client,
         scope: WatchScope,
@@ -71,11 +73,12 @@ impl Follower {
             failures: 0,
             not_before,
             lost: None,
+            reads: PhantomData,
         }
     }
 
     /// The next event; waits for as long as it takes.
-    pub(super) async fn next(&mut self) -> WatchEvent {
+    pub(super) async fn next(&mut self) -> WatchEvent<T> {
         let relist = self.relist.clone();
         loop {
             tokio::select! {
@@ -94,10 +97,10 @@ impl Follower {
     }
 
     /// One request, or one event of the stream. Whoever drops this future before its end sets the phase afresh.
-    async fn step(&mut self) -> Option<WatchEvent> {
-        if let Phase::Follow { stream, .. } = &mut self.phase {
-            let item = stream.next().await;
-            return self.take(item);
+    async fn step(&mut self) -> Option<WatchEvent<T>> {
+        if let Phase::Follow { lines, .. } = &mut self.phase {
+            let line = lines.next().await;
+            return self.take(line);
         }
         // No timer for the usual case of no back-off.
         if self.source.clock.now() < self.not_before {
@@ -112,7 +115,7 @@ impl Follower {
         }
     }
 
-    async fn list(&mut self) -> Option<WatchEvent> {
+    async fn list(&mut self) -> Option<WatchEvent<T>> {
         match self.source.list().await {
             Ok((leases, revision)) => {
                 self.lost = None;
@@ -126,7 +129,7 @@ impl Follower {
         }
     }
 
-    async fn connect(&mut self, last: Revision) -> Option<WatchEvent> {
+    async fn connect(&mut self, last: Revision) -> Option<WatchEvent<T>> {
         // At least a second: zero would mean no limit of ours but a default of the server's.
         let least = self.timeout.as_secs().max(1);
         let timeout = least + self.random.next() % least;
@@ -135,10 +138,10 @@ impl Follower {
             .watch(&last, u32::try_from(timeout).unwrap_or(u32::MAX))
             .await
         {
-            Ok(stream) => {
+            Ok(lines) => {
                 self.phase = Phase::Follow {
                     last,
-                    stream,
+                    lines,
                     since: self.source.clock.now(),
                     told: false,
                 };
@@ -149,31 +152,27 @@ impl Follower {
         }
     }
 
-    fn take(&mut self, item: Option<Raw>) -> Option<WatchEvent> {
-        match item {
-            Some(Ok(KubeEvent::Added(object) | KubeEvent::Modified(object))) => {
-                self.fresh(object).map(WatchEvent::Applied)
-            }
-            Some(Ok(KubeEvent::Deleted(object))) => self.fresh(object).map(WatchEvent::Deleted),
-            Some(Ok(KubeEvent::Bookmark(bookmark))) => {
-                let revision = Revision::new(&bookmark.metadata.resource_version);
+    fn take(&mut self, line: Option<io::Result<Vec<u8>>>) -> Option<WatchEvent<T>> {
+        let line = match line {
+            Some(Ok(line)) => line,
+            Some(Err(error)) => return self.ended(ReadError::Api(kube::Error::ReadEvents(error))),
+            None => return self.ended(malformed("it ended the watch at once")),
+        };
+        match lines::told(&line) {
+            Ok(Told::Applied(object)) => self.fresh(object).map(WatchEvent::Applied),
+            Ok(Told::Deleted(object)) => self.fresh(object).map(WatchEvent::Deleted),
+            Ok(Told::Bookmark(revision)) => {
                 self.advance(&revision);
                 Some(WatchEvent::Bookmark(revision))
             }
-            Some(Ok(KubeEvent::Error(status))) => self.ended(ReadError::Api(kube::Error::Api(status))),
-            Some(Err(error)) => self.ended(ReadError::Api(error)),
-            None => self.ended(ReadError::Malformed {
-                why: "it ended the watch at once".to_owned(),
-            }),
+            Err(why) => self.ended(why),
         }
     }
 
     /// The lease of an event, unless it was told before: a replay must not take the revision back.
-    fn fresh(&mut self, object: Value) -> Option<Lease> {
-        match object::revision(&object) {
-            Some(revision) if self.advance(&revision) => readable(object),
-            _ => None,
-        }
+    fn fresh(&mut self, object: &str) -> Option<T> {
+        let (revision, lease) = readable(object);
+        if self.advance(&revision?) { lease } else { None }
     }
 
     /// Notes up to where everything was told; whether that is news.
@@ -190,7 +189,7 @@ impl Follower {
     }
 
     /// The stream is over. After a working one the next follows at once, and nobody needs to know.
-    fn ended(&mut self, why: ReadError) -> Option<WatchEvent> {
+    fn ended(&mut self, why: ReadError) -> Option<WatchEvent<T>> {
         if why.is_expired() {
             return self.expired();
         }
@@ -212,7 +211,7 @@ impl Follower {
     }
 
     /// The revision to go on from is forgotten: list again, at once unless that has just happened.
-    fn expired(&mut self) -> Option<WatchEvent> {
+    fn expired(&mut self) -> Option<WatchEvent<T>> {
         self.phase = Phase::List;
         let repeated = self.failures > 0;
         self.back_off();
@@ -222,13 +221,13 @@ impl Follower {
         self.report("the watch's revision has expired: listing again".to_owned())
     }
 
-    fn failed(&mut self, error: &ReadError, verb: &str) -> Option<WatchEvent> {
+    fn failed(&mut self, error: &ReadError, verb: &str) -> Option<WatchEvent<T>> {
         self.back_off();
         let why = self.source.explain(error, verb);
         self.report(why)
     }
 
-    fn report(&mut self, why: String) -> Option<WatchEvent> {
+    fn report(&mut self, why: String) -> Option<WatchEvent<T>> {
         if self.lost.as_ref() == Some(&why) {
             return None;
         }

@@ -3,22 +3,21 @@
 use std::time::Duration;
 
 use election_core::{LeaseKey, Revision};
-use futures::stream::{BoxStream, StreamExt};
 use k8s_openapi::api::coordination::v1::Lease;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::ListMeta;
 use kube::Resource;
 use kube::api::{ListParams, Request, WatchParams};
-use serde_json::Value;
+use serde::Deserialize;
+use serde_json::value::RawValue;
 
-use super::{WatchScope, object};
+use super::WatchScope;
+use super::lines::Lines;
+use super::object::{self, FromText};
 use crate::client::{Failure, classify};
 use crate::clock::SharedClock;
 
 /// How many leases a page of a list has: the same as kubectl and client-go ask for.
 const PAGE: u32 = 500;
-
-/// An event as it came, or why the stream broke.
-pub(super) type Raw = Result<kube::core::WatchEvent<Value>, kube::Error>;
 
 /// Why there is no answer to a list.
 #[derive(Debug, thiserror::Error)]
@@ -81,7 +80,7 @@ pub(crate) async fn list(
         clock: clock.clone(),
         within,
     };
-    source.list().await
+    source.list::<Lease>().await
 }
 
 /// Where leases come from.
@@ -96,7 +95,7 @@ pub(super) struct Source {
 
 impl Source {
     /// A consistent list: no resource version is asked for, so none that is older than this request is shown.
-    pub(super) async fn list(&self) -> Result<(Vec<Lease>, Revision), ReadError> {
+    pub(super) async fn list<T: FromText>(&self) -> Result<(Vec<T>, Revision), ReadError> {
         let mut params = ListParams {
             field_selector: self.field_selector(),
             ..ListParams::default()
@@ -109,9 +108,8 @@ impl Source {
                 .request()
                 .list(&params)
                 .map_err(|error| ReadError::Api(kube::Error::BuildRequest(error)))?;
-            let page: Value = self.in_time(self.client.request(request)).await?;
-            let (meta, items) = read_page(page)?;
-            leases.extend(items);
+            let page = self.in_time(self.client.request_text(request)).await?;
+            let meta = read_page(&page, &mut leases)?;
             // Later pages are read from the snapshot of the first.
             let revision = first_revision
                 .get_or_insert(meta.resource_version.unwrap_or_default())
@@ -125,22 +123,21 @@ impl Source {
     }
 
     /// Begins a watch after a revision; resolves when the server has accepted it.
-    pub(super) async fn watch(
-        &self,
-        after: &Revision,
-        timeout: u32,
-    ) -> Result<BoxStream<'static, Raw>, ReadError> {
+    pub(super) async fn watch(&self, after: &Revision, timeout: u32) -> Result<Lines, ReadError> {
         let params = WatchParams {
             field_selector: self.field_selector(),
             ..WatchParams::default()
         }
         .timeout(timeout);
-        let request = self
+        let mut request = self
             .request()
             .watch(&params, after.as_str())
             .map_err(|error| ReadError::Api(kube::Error::BuildRequest(error)))?;
-        let stream = self.in_time(self.client.request_events::<Value>(request)).await?;
-        Ok(stream.boxed())
+        // Servers since 1.37 compress each event for itself, which kube's decompression cannot read.
+        let plain = http::HeaderValue::from_static("identity");
+        request.headers_mut().insert(http::header::ACCEPT_ENCODING, plain);
+        let stream = self.in_time(self.client.request_stream(request)).await?;
+        Ok(Lines::new(stream))
     }
 
     /// What an error means to people; one of permissions says which is missing.
@@ -192,30 +189,34 @@ fn is_forbidden(error: &kube::Error) -> bool {
         && matches!(classify(error), Failure::Refused(_))
 }
 
-fn malformed(why: impl ToString) -> ReadError {
+pub(super) fn malformed(why: impl ToString) -> ReadError {
     ReadError::Malformed { why: why.to_string() }
 }
 
-fn read_page(mut page: Value) -> Result<(ListMeta, Vec<Lease>), ReadError> {
-    let meta = page.get_mut("metadata").map(Value::take).unwrap_or_default();
-    let meta: Option<ListMeta> = serde_json::from_value(meta).map_err(malformed)?;
-    let mut leases = Vec::new();
-    if let Some(Value::Array(items)) = page.get_mut("items").map(Value::take) {
-        for item in items {
-            leases.extend(readable(item));
-        }
-    }
-    Ok((meta.unwrap_or_default(), leases))
+/// A page of a list, whose items are read one by one.
+#[derive(Deserialize)]
+struct Page<'a> {
+    metadata: Option<ListMeta>,
+    #[serde(borrow)]
+    items: Option<Vec<&'a RawValue>>,
 }
 
-/// A lease that can be read; of another one, people are told.
-pub(super) fn readable(item: Value) -> Option<Lease> {
-    let key = object::key(&item);
-    match object::read_lease(item) {
-        Ok(lease) => Some(lease),
+fn read_page<T: FromText>(page: &str, leases: &mut Vec<T>) -> Result<ListMeta, ReadError> {
+    let page: Page<'_> = serde_json::from_str(page).map_err(malformed)?;
+    for item in page.items.unwrap_or_default() {
+        leases.extend(readable(item.get()).1);
+    }
+    Ok(page.metadata.unwrap_or_default())
+}
+
+/// A lease that can be read, with its resource version; of another one, people are told.
+pub(super) fn readable<T: FromText>(text: &str) -> (Option<Revision>, Option<T>) {
+    match T::from_text(text) {
+        Ok((lease, revision)) => (Some(revision), Some(lease)),
         Err(error) => {
-            tracing::warn!(lease = key, %error, "this lease cannot be read and is passed over");
-            None
+            let (revision, lease) = object::outline(text);
+            tracing::warn!(lease, %error, "this lease cannot be read and is passed over");
+            (revision, None)
         }
     }
 }

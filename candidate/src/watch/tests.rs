@@ -395,7 +395,7 @@ async fn a_control_plane_is_watched_from_its_list_on() {
     let (missing, before) = read(&plane.client(), &key, &shared, within).await.unwrap();
     assert_eq!(missing, None);
 
-    let mut watch = leases(
+    let mut watch: LeaseWatch = leases(
         plane.client(),
         WatchScope::one(&key),
         WatchSettings::new(clock, 1),

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use candidate::clock::{Clock, SharedClock, TokioClock};
+use candidate::clock::{SharedClock, TokioClock};
 use candidate::{Builder, Candidate, EndReason, Error, JoinError, Leadership, Overrun};
 use election_core::{LeaseKey, Wall, wire};
 use k8s_openapi::api::coordination::v1::{Lease, LeaseSpec};

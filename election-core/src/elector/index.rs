@@ -11,13 +11,14 @@ use core::time::Duration;
 
 use super::election::{Election, Rules};
 use super::explanation::Explanation;
+use super::keyed::Keyed;
 use super::message::{Event, Output};
 use super::presence::Presence;
 use super::reason::Reason;
 use super::step::{Decision, Request, Step};
 use crate::identity::IdentityLease;
 use crate::item::{Item, may_be_leader_lease};
-use crate::names::LeaseKey;
+use crate::names::{LeaseKey, Uid};
 use crate::time::Mono;
 
 /// Every election of one watch.
@@ -27,8 +28,8 @@ pub struct Elector {
     assume_unheld: bool,
     link: Link,
     acting: bool,
-    pub(super) elections: BTreeMap<LeaseKey, Entry>,
-    pub(super) identities: BTreeMap<LeaseKey, Presence>,
+    pub(super) elections: Keyed<Entry>,
+    pub(super) identities: Keyed<Presence>,
     pub(super) timers: BTreeSet<(Mono, Timer)>,
     pub(super) dirty: BTreeSet<LeaseKey>,
     pub(super) outputs: VecDeque<Output>,
@@ -79,8 +80,8 @@ impl Elector {
             assume_unheld: false,
             link: Link::Unlisted,
             acting: true,
-            elections: BTreeMap::new(),
-            identities: BTreeMap::new(),
+            elections: Keyed::new(),
+            identities: Keyed::new(),
             timers: BTreeSet::new(),
             dirty: BTreeSet::new(),
             outputs: VecDeque::new(),
@@ -154,9 +155,24 @@ impl Elector {
         self.elections.get(key).map(|entry| &entry.election)
     }
 
-    /// The keys of all leases that exist or that somebody wants to lead.
+    /// An identity lease, if there is one of this name.
+    #[must_use]
+    pub fn identity(&self, key: &LeaseKey) -> Option<&IdentityLease> {
+        self.identities.get(key).map(|presence| &*presence.lease)
+    }
+
+    /// Which life of its name a lease is in, of either kind, if it exists.
+    #[must_use]
+    pub fn uid(&self, key: &LeaseKey) -> Option<&Uid> {
+        let identity = self.identity(key).map(|lease| &lease.uid);
+        identity.or_else(|| Some(&self.election(key)?.lease()?.uid))
+    }
+
+    /// The keys of all leases that exist or that somebody wants to lead, in their order.
     pub fn keys(&self) -> impl Iterator<Item = &LeaseKey> {
-        self.elections.keys()
+        let mut keys: Vec<_> = self.elections.keys().collect();
+        keys.sort_unstable();
+        keys.into_iter()
     }
 
     /// What would be decided about a lease now, and why.
@@ -227,10 +243,10 @@ impl Elector {
     }
 
     fn reconnected(&mut self, now: Mono, gap: Duration) {
-        for presence in self.identities.values_mut() {
+        for (_, presence) in self.identities.iter_mut() {
             presence.life.forgive(gap);
         }
-        for entry in self.elections.values_mut() {
+        for (_, entry) in self.elections.iter_mut() {
             entry.election.observe_reconnected(now, gap);
         }
     }
@@ -265,7 +281,7 @@ impl Elector {
                 }
             }
         }
-        for (key, entry) in &mut self.elections {
+        for (key, entry) in self.elections.iter_mut() {
             entry.election.observe_listed(now, leaders.remove(key));
         }
         for (key, lease) in leaders {
@@ -303,7 +319,7 @@ impl Elector {
         if !begins {
             return;
         }
-        for entry in self.elections.values_mut() {
+        for (_, entry) in self.elections.iter_mut() {
             entry.election.begin_to_act();
             entry.reported = None;
         }

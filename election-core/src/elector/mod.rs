@@ -16,7 +16,7 @@
 //! | `held` | what to do about a held lease (rule 6) |
 //! | `back_off` | which preemptions failed (rule 7) |
 //! | `flight` | the one write that may be open, and when to try again |
-//! | `index`, `routing`, `presence` | all elections of one watch, its gaps, and collection (rules 9 and 10) |
+//! | `index`, `routing`, `presence`, `keyed` | all elections of one watch, its gaps, and collection (rules 9 and 10) |
 //! | `step`, `reason`, `standing`, `explanation` | what comes out |
 //!
 //! Deliberately absent: requests, watches, leadership among electors, and any clock. Each call brings `now`.
@@ -29,6 +29,7 @@ mod flight;
 mod held;
 mod index;
 mod judge;
+mod keyed;
 mod life;
 mod message;
 mod presence;

@@ -32,6 +32,14 @@ impl Elector {
         if !may_be_leader_lease(&key) {
             return;
         }
+        // The usual case: a renewal, of a lease that is known to be none of identity.
+        if let Some(entry) = self.elections.get_mut(&key)
+            && !entry.election.occupied
+        {
+            entry.election.observe_lease(now, lease);
+            self.dirty.insert(key);
+            return;
+        }
         if self
             .identities
             .get(&key)
@@ -89,7 +97,7 @@ impl Elector {
                 self.dirty.insert(named.clone());
             }
         }
-        self.identities.insert(key.clone(), presence);
+        self.identities.insert(&key, presence);
         self.refuse(&key, before.as_ref().map(|(lease, ..)| &**lease));
         self.schedule_collection(now, &key);
     }
@@ -157,14 +165,15 @@ impl Elector {
     }
 
     pub(super) fn entry(&mut self, key: &LeaseKey) -> &mut Entry {
-        let (rules, quiet_until, occupied) = (
-            self.rules,
-            self.missing_quiet_until,
-            self.identities.contains_key(key),
-        );
-        self.elections.entry(key.clone()).or_insert_with(|| {
-            let mut election = Election::new(key.clone(), rules, quiet_until);
-            election.observe_occupied(occupied);
+        let Self {
+            rules,
+            missing_quiet_until,
+            identities,
+            ..
+        } = self;
+        self.elections.get_or_insert_with(key, || {
+            let mut election = Election::new(key.clone(), *rules, *missing_quiet_until);
+            election.observe_occupied(identities.contains(key));
             Entry {
                 election,
                 timer: None,

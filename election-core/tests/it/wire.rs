@@ -10,6 +10,7 @@ use k8s_openapi::api::coordination::v1::{Lease, LeaseSpec};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::{ObjectMeta, OwnerReference, Time};
 use k8s_openapi::jiff::Timestamp;
 use proptest::prelude::*;
+use serde_json::json;
 
 fn name() -> impl Strategy<Value = String> {
     "[a-z]([a-z0-9-]{0,20}[a-z0-9])?"
@@ -89,6 +90,12 @@ fn write(record: Record) -> LeaseWrite {
     }
 }
 
+/// What the text of an object says.
+fn read_text(lease: &Lease) -> Option<Item> {
+    let text = serde_json::to_string(lease).expect("an object has a text");
+    wire::read_text(&text).expect("the text is of an object")
+}
+
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(2_000))]
 
@@ -102,6 +109,7 @@ proptest! {
         let written = wire::update(&stale, &write(record.clone()));
         let read = wire::read_leader(&written).expect("a lease with an address");
         prop_assert_eq!(&read.record, &record);
+        prop_assert_eq!(read_text(&written), wire::read(&written));
         prop_assert_eq!((read.uid, read.revision), (Uid::new("uid-1"), Revision::new("7")));
         for (key, value) in &notes {
             prop_assert_eq!(written.metadata.annotations.as_ref().and_then(|notes| notes.get(key)), Some(value));
@@ -128,6 +136,7 @@ proptest! {
         let mut lease = base(notes, BTreeMap::new());
         let spec = lease.spec.get_or_insert_default();
         (spec.holder_identity, spec.lease_duration_seconds) = (Some(holder), Some(seconds));
+        prop_assert_eq!(read_text(&lease), wire::read(&lease));
         match wire::read(&lease) {
             Some(Item::Identity(identity)) => {
                 prop_assert!(is_identity);
@@ -418,4 +427,56 @@ impl MapStrings for &[&str] {
     fn map_strings(&self) -> Vec<String> {
         self.iter().map(|text| (*text).to_owned()).collect()
     }
+}
+
+#[test]
+fn a_text_says_what_the_object_says() {
+    let owner = |kind: &str| json!([{"kind": kind, "apiVersion": "v1", "name": "o", "uid": "u"}]);
+    let check = |mut metadata: serde_json::Value, spec: serde_json::Value| {
+        for (key, value) in [
+            ("name", "a"),
+            ("namespace", "n"),
+            ("uid", "u"),
+            ("resourceVersion", "7"),
+        ] {
+            metadata[key] = value.into();
+        }
+        let text = json!({"metadata": metadata, "spec": spec}).to_string();
+        let object: Lease = serde_json::from_str(&text).expect("a lease");
+        let read = wire::read(&object);
+        assert!(read.is_some(), "{text}");
+        assert_eq!(wire::read_text(&text).expect("readable"), read, "{text}");
+    };
+    let offer = json!({"coordination.k8s.io/can-lead-leases": "n/b", "other": "\"\n", "\u{1}": "\u{1}"});
+    check(json!({}), json!(null));
+    check(json!({"annotations": null, "labels": {"a": "b"}}), json!({}));
+    check(
+        json!({"annotations": offer, "ownerReferences": owner("Pod")}),
+        json!({"holderIdentity": "a"}),
+    );
+    check(
+        json!({"annotations": offer, "ownerReferences": owner("Job")}),
+        json!({"holderIdentity": ""}),
+    );
+    check(
+        json!({"creationTimestamp": "2026-01-01T12:00:00Z", "managedFields": [{"manager": "m", "fieldsV1": {"f:a": {}}}]}),
+        json!({
+            "acquireTime": "2026-01-01T12:00:00.5Z", "renewTime": "2026-01-01T12:00:01.000001+02:00",
+            "leaseDurationSeconds": -1, "leaseTransitions": 3, "strategy": "other",
+        }),
+    );
+}
+
+#[test]
+fn a_text_of_other_types_is_not_read() {
+    let meta = json!({"name": "a", "namespace": "n", "uid": "u", "resourceVersion": "7"});
+    for spec in [
+        json!(3),
+        json!({"renewTime": "9999-12-31T23:59:59.000000Z"}),
+        json!({"leaseTransitions": "1"}),
+    ] {
+        let text = json!({"metadata": meta, "spec": spec}).to_string();
+        assert!(wire::read_text(&text).is_err(), "{text}");
+    }
+    assert_eq!(wire::read_text("{}").expect("readable"), None);
 }
