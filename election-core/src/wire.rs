@@ -134,9 +134,28 @@ pub fn read_identity(lease: &Lease) -> Option<IdentityLease> {
 #[must_use]
 pub fn update(base: &Lease, write: &LeaseWrite) -> Lease {
     let mut lease = base.clone();
-    let record = &write.record;
     lease.metadata.uid = Some(write.uid.as_str().to_owned());
     lease.metadata.resource_version = Some(write.base.as_str().to_owned());
+    write_record(&mut lease, &write.record);
+    lease
+}
+
+/// The object of a create: without a holder, and without a time.
+#[must_use]
+pub fn create(create: &LeaseCreate) -> Lease {
+    let mut lease = Lease {
+        metadata: ObjectMeta {
+            namespace: Some(create.key.namespace().to_owned()),
+            name: Some(create.key.name().to_owned()),
+            ..ObjectMeta::default()
+        },
+        spec: None,
+    };
+    write_record(&mut lease, &create.record());
+    lease
+}
+
+fn write_record(lease: &mut Lease, record: &Record) {
     let spec = lease.spec.get_or_insert_default();
     spec.holder_identity = record.holder.as_ref().map(ToString::to_string);
     spec.renew_time = record.renew_time.map(micro_time);
@@ -157,28 +176,6 @@ pub fn update(base: &Lease, write: &LeaseWrite) -> Lease {
     );
     if record.elected {
         annotate(notes, ELECTED_BY, Some(ELECTED_BY_VALUE));
-    }
-    lease
-}
-
-/// The object of a create: without a holder, and without a time.
-#[must_use]
-pub fn create(create: &LeaseCreate) -> Lease {
-    Lease {
-        metadata: ObjectMeta {
-            namespace: Some(create.key.namespace().to_owned()),
-            name: Some(create.key.name().to_owned()),
-            annotations: Some(BTreeMap::from([(
-                ELECTED_BY.to_owned(),
-                ELECTED_BY_VALUE.to_owned(),
-            )])),
-            ..ObjectMeta::default()
-        },
-        spec: Some(LeaseSpec {
-            lease_duration_seconds: Some(int32(create.duration)),
-            lease_transitions: Some(0),
-            ..LeaseSpec::default()
-        }),
     }
 }
 

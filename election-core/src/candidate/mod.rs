@@ -16,6 +16,7 @@
 //!
 //! Contract: after each [`Candidate::handle`], call [`Candidate::poll`] until it returns `None`.
 
+mod fingerprint;
 mod identity;
 mod knowledge;
 mod leading;
@@ -80,7 +81,7 @@ pub struct Candidate {
 }
 
 /// A process that is on its way out.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, Hash)]
 struct Leaving {
     /// Until when a successor may be nominated while the work still runs.
     successor_by: Mono,

@@ -299,7 +299,7 @@ enum Left {
     Nothing,
 }
 
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Hash)]
 pub(super) enum Asked {
     Read { after_silence: bool },
     Write { kind: WriteKind, base: Revision },

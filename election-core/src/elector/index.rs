@@ -20,12 +20,12 @@ use crate::names::LeaseKey;
 use crate::time::Mono;
 
 /// Every election of one watch.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct Elector {
     pub(super) rules: Rules,
-    assume_unheld: bool,
-    link: Link,
-    acting: bool,
+    pub(super) assume_unheld: bool,
+    pub(super) link: Link,
+    pub(super) acting: bool,
     pub(super) elections: BTreeMap<LeaseKey, Entry>,
     pub(super) identities: BTreeMap<LeaseKey, Presence>,
     pub(super) timers: BTreeSet<(Mono, Timer)>,
@@ -33,12 +33,12 @@ pub struct Elector {
     pub(super) outputs: VecDeque<Output>,
     /// Before this moment somebody may act on a lease that the last list did not show.
     pub(super) missing_quiet_until: Mono,
-    last_turn: Mono,
-    steps: u64,
+    pub(super) last_turn: Mono,
+    pub(super) steps: u64,
 }
 
 /// An election with its timer.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(super) struct Entry {
     pub(super) election: Election,
     pub(super) timer: Option<Mono>,
@@ -46,8 +46,8 @@ pub(super) struct Entry {
     pub(super) reported: Option<Step>,
 }
 
-#[derive(Clone, Copy, Debug)]
-enum Link {
+#[derive(Clone, Copy, Debug, Hash)]
+pub(super) enum Link {
     /// Nothing is known.
     Unlisted,
     /// The watch is connected, and has been since `since`; nothing is judged before `judge_from`.
@@ -57,7 +57,7 @@ enum Link {
 }
 
 /// Whose time comes.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub(super) enum Timer {
     Lease(LeaseKey),
     Identity(LeaseKey),

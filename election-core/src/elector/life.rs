@@ -10,7 +10,7 @@ use crate::names::{Identity, Incarnation, Uid};
 use crate::time::{LeaseSeconds, Mono, Wall};
 
 /// The life of an identity lease: a change of (uid, incarnation, renew time), and nothing else.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct IdentityLife {
     uid: Uid,
     incarnation: Option<Incarnation>,
@@ -54,7 +54,7 @@ impl IdentityLife {
 
 /// The life of a leader lease: a change of (uid, holder, transitions, acquire time, renew time), and nothing else. No
 /// annotation, label or resource version is life, and no write of the elector is, unless it changes the holder.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub(super) struct LeaseLife {
     uid: Uid,
     holder: Option<Identity>,
