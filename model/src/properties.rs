@@ -3,6 +3,7 @@
 //! The names are those of docs/protocol.md. What is broken by a single write is noticed where it is sent or lands
 //! (`processes`); here is what a state shows.
 
+use election_core::elector::Reason;
 use election_core::{LeaseState, Strategy};
 use stateright::Property;
 
@@ -140,10 +141,20 @@ impl World {
         let Some(leader) = (0..self.seats.len()).find(|seat| self.leads(*seat)) else {
             return true;
         };
-        self.fit().all(|seat| {
+        let best = self.fit().all(|seat| {
             Strategy::default()
                 .compare(versions(seat), versions(leader))
                 .is_ge()
+        });
+        best || self.backed_off(config)
+    }
+
+    fn backed_off(&self, config: &Config) -> bool {
+        self.electors.iter().zip(&config.electors).any(|(chair, rate)| {
+            let explained = chair
+                .elector
+                .explain(rate.shows(self.now), &names::lease());
+            explained.is_some_and(|explained| matches!(explained.step.reason, Reason::BackedOff { .. }))
         })
     }
 
