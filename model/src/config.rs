@@ -69,6 +69,8 @@ pub struct SeatPlan {
 pub enum Opening {
     /// Nothing exists, and everybody starts at once.
     Cold,
+    /// The electors have run for longer than any quiet time, and the first candidates start.
+    Idle,
     /// The first seat leads and all is quiet; those that do not run yet have not started.
     Led,
 }

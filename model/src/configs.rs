@@ -55,8 +55,11 @@ pub fn configs() -> Vec<Config> {
         handover_lost(),
         back_off(),
         deletion(),
+        creates(),
         edits(),
         twins(),
+        versions(),
+        touched(),
         gaps(),
         late(),
         shutdown(),
@@ -81,18 +84,30 @@ fn absent(plan: SeatPlan) -> SeatPlan {
 }
 
 fn equals() -> Vec<SeatPlan> {
-    vec![slow(seat("alpha", "1.30")), seat("bravo", "1.30"), seat("charlie", "1.30")]
+    vec![
+        slow(seat("alpha", "1.30")),
+        seat("bravo", "1.30"),
+        seat("charlie", "1.30"),
+    ]
 }
 
 /// A leader, somebody better who is not there yet, and somebody equal.
 fn upgrade() -> Vec<SeatPlan> {
-    vec![slow(seat("alpha", "1.30")), absent(seat("bravo", "1.29")), seat("charlie", "1.30")]
+    vec![
+        slow(seat("alpha", "1.30")),
+        absent(seat("bravo", "1.29")),
+        seat("charlie", "1.30"),
+    ]
 }
 
 fn start() -> Config {
     Config {
         opening: Opening::Cold,
-        seats: vec![slow(seat("alpha", "1.30")), seat("bravo", "1.29"), seat("charlie", "1.31")],
+        seats: vec![
+            slow(seat("alpha", "1.30")),
+            seat("bravo", "1.29"),
+            seat("charlie", "1.31"),
+        ],
         faults: vec![(Fault::Break, 1), (Fault::Slow, 1), (Fault::Duplicate, 1)],
         total: 1,
         swaps: Some(2),
@@ -115,7 +130,12 @@ fn start() -> Config {
 fn crash() -> Config {
     Config {
         seats: equals(),
-        faults: vec![(Fault::Crash, 1), (Fault::Start, 1), (Fault::Break, 1), (Fault::Slow, 1)],
+        faults: vec![
+            (Fault::Crash, 1),
+            (Fault::Start, 1),
+            (Fault::Break, 1),
+            (Fault::Slow, 1),
+        ],
         total: 2,
         swaps: Some(1),
         trouble_until: 18,
@@ -128,14 +148,23 @@ fn crash() -> Config {
             Sight::LandedLate,
             Sight::Conflict,
         ],
-        ..base("crash", "a leader with a slow clock crashes, starts again, or loses requests")
+        ..base(
+            "crash",
+            "a leader with a slow clock crashes, starts again, or loses requests",
+        )
     }
 }
 
 fn handover() -> Config {
     Config {
         seats: upgrade(),
-        faults: vec![(Fault::Start, 1), (Fault::Break, 1), (Fault::Slow, 1), (Fault::Abandon, 1), (Fault::Stubborn, 1)],
+        faults: vec![
+            (Fault::Start, 1),
+            (Fault::Break, 1),
+            (Fault::Slow, 1),
+            (Fault::Abandon, 1),
+            (Fault::Stubborn, 1),
+        ],
         total: 2,
         swaps: Some(1),
         trouble_until: 5,
@@ -148,14 +177,22 @@ fn handover() -> Config {
             Sight::AdoptedLate,
             Sight::Killed,
         ],
-        ..base("handover", "somebody better starts; requests get lost, work does not stop or leaves requests behind")
+        ..base(
+            "handover",
+            "somebody better starts; requests get lost, work does not stop or leaves requests behind",
+        )
     }
 }
 
 fn handover_lost() -> Config {
     Config {
         seats: upgrade(),
-        faults: vec![(Fault::Start, 1), (Fault::Crash, 1), (Fault::Stuck, 1), (Fault::Shutdown, 1)],
+        faults: vec![
+            (Fault::Start, 1),
+            (Fault::Crash, 1),
+            (Fault::Stuck, 1),
+            (Fault::Shutdown, 1),
+        ],
         total: 2,
         swaps: Some(2),
         trouble_until: 5,
@@ -163,7 +200,10 @@ fn handover_lost() -> Config {
         recovery: Some(36),
         settles: true,
         sights: vec![Sight::Withdrawn, Sight::Declined, Sight::OfferWithdrawn],
-        ..base("nominee", "somebody better starts, and dies, leaves or is stuck in the middle of the handover")
+        ..base(
+            "nominee",
+            "somebody better starts, and dies, leaves or is stuck in the middle of the handover",
+        )
     }
 }
 
@@ -177,14 +217,23 @@ fn back_off() -> Config {
         trouble_until: 30,
         horizon: Some(60),
         sights: vec![Sight::BackedOff],
-        ..base("back-off", "somebody better starts and crashes as a leader, twice")
+        ..base(
+            "back-off",
+            "somebody better starts and crashes as a leader, twice",
+        )
     }
 }
 
 fn deletion() -> Config {
     Config {
         seats: equals(),
-        faults: vec![(Fault::Delete, 2), (Fault::Break, 1), (Fault::Slow, 1), (Fault::Lag, 1), (Fault::Abandon, 1)],
+        faults: vec![
+            (Fault::Delete, 2),
+            (Fault::Break, 1),
+            (Fault::Slow, 1),
+            (Fault::Lag, 1),
+            (Fault::Abandon, 1),
+        ],
         total: 2,
         swaps: Some(1),
         trouble_until: 5,
@@ -196,7 +245,38 @@ fn deletion() -> Config {
             Sight::Created,
             Sight::CreatedLate,
         ],
-        ..base("deletion", "somebody deletes the lease under its leader, and requests or watches fail")
+        ..base(
+            "deletion",
+            "somebody deletes the lease under its leader, and requests or watches fail",
+        )
+    }
+}
+
+fn creates() -> Config {
+    Config {
+        opening: Opening::Idle,
+        seats: vec![
+            slow(seat("alpha", "1.30")),
+            seat("bravo", "1.31"),
+            seat("charlie", "1.31"),
+        ],
+        faults: vec![
+            (Fault::Slow, 1),
+            (Fault::Break, 1),
+            (Fault::Lag, 1),
+            (Fault::Delete, 1),
+        ],
+        total: 3,
+        swaps: Some(0),
+        trouble_until: 1,
+        horizon: Some(40),
+        recovery: Some(36),
+        settles: true,
+        sights: vec![Sight::Created, Sight::CreatedLate, Sight::LeaseDeleted],
+        ..base(
+            "creates",
+            "a new lease is created twice, late, and deleted meanwhile",
+        )
     }
 }
 
@@ -229,7 +309,13 @@ fn twins() -> Config {
             absent(seat("alpha", "1.30")),
             seat("charlie", "1.30"),
         ],
-        faults: vec![(Fault::Start, 2), (Fault::Break, 1), (Fault::Slow, 1), (Fault::Lag, 1), (Fault::Crash, 1)],
+        faults: vec![
+            (Fault::Start, 2),
+            (Fault::Break, 1),
+            (Fault::Slow, 1),
+            (Fault::Lag, 1),
+            (Fault::Crash, 1),
+        ],
         total: 3,
         swaps: Some(0),
         trouble_until: 5,
@@ -240,50 +326,143 @@ fn twins() -> Config {
     }
 }
 
+fn versions() -> Config {
+    let changing = |plan: SeatPlan, other_version| SeatPlan {
+        other_version,
+        ..plan
+    };
+    Config {
+        seats: vec![
+            changing(seat("alpha", "1.30"), "1.31"),
+            changing(absent(seat("bravo", "1.30")), "1.29"),
+            seat("charlie", "1.30"),
+        ],
+        faults: vec![
+            (Fault::StartOther, 2),
+            (Fault::Start, 1),
+            (Fault::Crash, 2),
+            (Fault::Shutdown, 1),
+        ],
+        total: 3,
+        swaps: Some(0),
+        trouble_until: 9,
+        recovery: Some(20),
+        settles: true,
+        sights: vec![Sight::HandedOver, Sight::Expired, Sight::Nominated],
+        ..base("versions", "processes end and start again with another version")
+    }
+}
+
+fn touched() -> Config {
+    Config {
+        seats: vec![
+            seat("alpha", "1.30"),
+            seat("bravo", "1.30"),
+            seat("charlie", "1.30"),
+        ],
+        faults: vec![(Fault::Crash, 1), (Fault::Touch, 3)],
+        total: 4,
+        swaps: Some(0),
+        trouble_until: 40,
+        horizon: Some(60),
+        grid: Some(5000),
+        recovery: Some(18),
+        settles: true,
+        sights: vec![Sight::Expired],
+        ..base(
+            "touched",
+            "somebody edits the lease of a dead leader again and again",
+        )
+    }
+}
+
 fn gaps() -> Config {
     Config {
         seats: equals(),
-        faults: vec![(Fault::Gap, 2), (Fault::Lag, 1), (Fault::Delete, 1), (Fault::ReplaceElector, 1)],
+        faults: vec![
+            (Fault::Gap, 2),
+            (Fault::Lag, 1),
+            (Fault::Delete, 1),
+            (Fault::ReplaceElector, 1),
+        ],
         total: 3,
         swaps: Some(0),
         trouble_until: 5,
         recovery: Some(40),
         settles: true,
         sights: vec![Sight::Relisted, Sight::Quiet],
-        ..base("gaps", "watches break and lag, electors are replaced, and the lease is deleted meanwhile")
+        ..base(
+            "gaps",
+            "watches break and lag, electors are replaced, and the lease is deleted meanwhile",
+        )
     }
 }
 
 fn late() -> Config {
     Config {
-        seats: equals(),
-        faults: vec![(Fault::Slow, 2), (Fault::Break, 2), (Fault::Duplicate, 1), (Fault::Crash, 1)],
+        seats: vec![
+            seat("alpha", "1.30"),
+            seat("bravo", "1.30"),
+            seat("charlie", "1.30"),
+        ],
+        electors: vec![Rate::FAST, Rate::TRUE],
+        faults: vec![
+            (Fault::Slow, 2),
+            (Fault::Break, 2),
+            (Fault::Duplicate, 1),
+            (Fault::Crash, 1),
+        ],
         total: 3,
         swaps: Some(0),
         trouble_until: 18,
         horizon: Some(40),
-        sights: vec![Sight::LandedLate, Sight::AdoptedLate, Sight::Expired, Sight::LostContact],
-        ..base("late", "requests and answers of a slow leader are lost, late and doubled")
+        sights: vec![
+            Sight::LandedLate,
+            Sight::AdoptedLate,
+            Sight::Expired,
+            Sight::LostContact,
+        ],
+        ..base(
+            "late",
+            "requests and answers of a slow leader are lost, late and doubled",
+        )
     }
 }
 
 fn shutdown() -> Config {
     Config {
-        seats: vec![slow(seat("alpha", "1.30")), seat("bravo", "1.31"), seat("charlie", "1.30")],
-        faults: vec![(Fault::Shutdown, 2), (Fault::Break, 1), (Fault::Slow, 1), (Fault::Stubborn, 1), (Fault::Abandon, 1)],
+        seats: vec![
+            slow(seat("alpha", "1.30")),
+            seat("bravo", "1.31"),
+            seat("charlie", "1.30"),
+        ],
+        faults: vec![
+            (Fault::Shutdown, 2),
+            (Fault::Break, 1),
+            (Fault::Slow, 1),
+            (Fault::Stubborn, 1),
+            (Fault::Abandon, 1),
+        ],
         total: 2,
         swaps: Some(1),
         trouble_until: 5,
         recovery: Some(36),
         settles: true,
         sights: vec![Sight::Finished, Sight::HandedOver],
-        ..base("shutdown", "processes are told to end, and requests or work do not obey")
+        ..base(
+            "shutdown",
+            "processes are told to end, and requests or work do not obey",
+        )
     }
 }
 
 fn outage() -> Config {
     Config {
-        seats: vec![seat("alpha", "1.30"), seat("bravo", "1.30"), seat("charlie", "1.30")],
+        seats: vec![
+            seat("alpha", "1.30"),
+            seat("bravo", "1.30"),
+            seat("charlie", "1.30"),
+        ],
         faults: vec![(Fault::Outage, 1)],
         total: 1,
         swaps: Some(0),

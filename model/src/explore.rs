@@ -79,6 +79,12 @@ impl Exploration {
     pub(crate) fn opening(&self, log: &mut Vec<String>) -> World {
         let config = &self.config;
         let mut world = self.nothing();
+        if config.opening == Opening::Idle {
+            let long = config.rules.timing.lease_duration.duration() * 2;
+            world.now = crate::clock::nanos(long);
+            world = self.settled(world, log);
+            world.now += crate::clock::nanos(long);
+        }
         let led = config.opening == Opening::Led;
         for index in 0..config.seats.len() {
             if config.seats[index].runs && (index == 0 || !led) {
@@ -94,15 +100,7 @@ impl Exploration {
                     world = self.started(&world, index, log);
                 }
             }
-            let mut ready = Vec::new();
-            loop {
-                ready.clear();
-                world.ready(config, &mut ready);
-                if ready.is_empty() {
-                    break;
-                }
-                world = self.quietly(&world, log);
-            }
+            world = self.settled(world, log);
         }
         world.began = world.now;
         world.troubled = world.now;
@@ -110,6 +108,19 @@ impl Exploration {
         world.swaps = config.swaps.unwrap_or_default();
         world.seal(config);
         world
+    }
+
+    /// The state in which nothing more happens before time passes.
+    fn settled(&self, mut world: World, log: &mut Vec<String>) -> World {
+        let mut ready = Vec::new();
+        loop {
+            ready.clear();
+            world.ready(&self.config, &mut ready);
+            if ready.is_empty() {
+                return world;
+            }
+            world = self.quietly(&world, log);
+        }
     }
 
     /// What happens in a quiet system.

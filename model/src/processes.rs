@@ -338,6 +338,8 @@ impl Step<'_> {
             if record.transitions != before.record.transitions + 1 {
                 self.breaks(Broken::S7, "transitions do not rise by one with a grant");
             }
+        } else if record.end_of_term && !before.record.end_of_term && write.kind != WriteKind::EndOfTerm {
+            self.breaks(Broken::S5, "a term is ended for a nominee that was not asked");
         } else if was == LeaseState::Fresh && record.state() == LeaseState::Released {
             self.seen.count(Sight::ReleasedFresh);
         } else if record.transitions != before.record.transitions {

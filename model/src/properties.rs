@@ -151,9 +151,7 @@ impl World {
 
     fn backed_off(&self, config: &Config) -> bool {
         self.electors.iter().zip(&config.electors).any(|(chair, rate)| {
-            let explained = chair
-                .elector
-                .explain(rate.shows(self.now), &names::lease());
+            let explained = chair.elector.explain(rate.shows(self.now), &names::lease());
             explained.is_some_and(|explained| matches!(explained.step.reason, Reason::BackedOff { .. }))
         })
     }

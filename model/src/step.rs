@@ -419,7 +419,10 @@ impl Step<'_> {
 
     fn trouble(&mut self, fault: Fault, what: u8, how: u8) {
         self.world.spent[fault as usize] += 1;
-        self.world.troubled = self.world.now;
+        // What is no life must not keep anybody alive, however often it comes.
+        if fault != Fault::Touch {
+            self.world.troubled = self.world.now;
+        }
         let index = usize::from(what);
         let who = if how == 0 {
             Who::Seat(what)
