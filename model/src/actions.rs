@@ -35,6 +35,8 @@ pub(crate) enum Action {
     CatchUp(u8),
     /// A process that stood still runs again.
     Thaw(Who),
+    /// A process that was cut off reaches the server again.
+    Reconnect(u8),
     /// Something goes wrong, with what it concerns.
     Trouble(Fault, u8, u8),
 }
@@ -71,7 +73,6 @@ impl World {
                 actions.push(Action::Kill(small(index)));
             }
         }
-        let server_up = self.outage_until.is_none();
         for (index, message) in self.net.iter().enumerate() {
             let index = small(index);
             if message.orphan || self.frozen(message.from) {
@@ -79,7 +80,7 @@ impl World {
             }
             if self.clock(config, message.from) >= message.expires {
                 actions.push(Action::Expire(index));
-            } else if message.slow || !server_up {
+            } else if message.slow || !self.connected(message.from) {
             } else if message.reply.is_some() {
                 actions.push(Action::Answer(index));
             } else {
@@ -88,11 +89,12 @@ impl World {
         }
         for (index, stream) in self.streams.iter().enumerate() {
             let news = match stream.state {
-                Link::Unlisted => server_up,
-                Link::Up => server_up && !stream.slow && !stream.queue.is_empty(),
+                Link::Unlisted => true,
+                Link::Up => !stream.slow && !stream.queue.is_empty(),
                 Link::Down | Link::Lost => false,
             };
-            if news && !self.frozen(self.watcher(index)) {
+            let watcher = self.watcher(index);
+            if news && self.connected(watcher) && !self.frozen(watcher) {
                 actions.push(Action::Show(small(index)));
             }
         }
@@ -114,23 +116,28 @@ impl World {
 
     /// What an earlier fault has left open.
     fn set_aside(&self, actions: &mut Vec<Action>) {
-        let server_up = self.outage_until.is_none();
         for (index, message) in self.net.iter().enumerate() {
             let open = message.orphan || message.slow;
-            if open && server_up && message.reply.is_none() {
+            let connected = self.connected(message.from) || (message.orphan && self.outage_until.is_none());
+            if open && connected && message.reply.is_none() {
                 actions.push(Action::Reach(small(index)));
-            } else if message.slow && !message.orphan && server_up && !self.frozen(message.from) {
+            } else if message.slow && !message.orphan && connected && !self.frozen(message.from) {
                 actions.push(Action::Answer(small(index)));
             }
         }
         for (index, stream) in self.streams.iter().enumerate() {
             match stream.state {
-                Link::Lost if server_up && !self.frozen(self.watcher(index)) => {
+                Link::Lost if self.connected(self.watcher(index)) && !self.frozen(self.watcher(index)) => {
                     actions.push(Action::Resume(small(index)));
                     actions.push(Action::Relist(small(index)));
                 }
                 Link::Up if stream.slow => actions.push(Action::CatchUp(small(index))),
                 _ => {}
+            }
+        }
+        for (index, seat) in self.seats.iter().enumerate() {
+            if seat.cut_off {
+                actions.push(Action::Reconnect(small(index)));
             }
         }
         actions.extend(self.everybody().filter(|who| self.frozen(*who)).map(Action::Thaw));
@@ -173,7 +180,12 @@ impl World {
                     }
                 }
             }
-            Fault::Crash | Fault::Shutdown | Fault::Stuck | Fault::Stubborn | Fault::Abandon => {
+            Fault::Crash
+            | Fault::CutOff
+            | Fault::Shutdown
+            | Fault::Stuck
+            | Fault::Stubborn
+            | Fault::Abandon => {
                 for (index, seat) in self.seats.iter().enumerate() {
                     let stopping = seat
                         .work
@@ -181,6 +193,7 @@ impl World {
                         .is_some_and(|work| !work.dead && !work.stubborn && work.kill_at.is_some());
                     let can = match fault {
                         Fault::Stubborn | Fault::Abandon => stopping,
+                        Fault::CutOff => !seat.cut_off,
                         Fault::Shutdown => !seat.leaving && !seat.frozen,
                         Fault::Stuck => !seat.stuck && !seat.frozen,
                         _ => true,

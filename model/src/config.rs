@@ -112,6 +112,8 @@ faults! {
     ReplaceElector,
     /// A process does not run for a while; its work, which the keeper watches, does.
     Freeze,
+    /// A candidate's process is cut off from the server, for a while or for good.
+    CutOff,
     /// Somebody deletes the leader lease.
     Delete,
     /// Somebody deletes an identity lease.

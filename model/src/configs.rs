@@ -61,6 +61,7 @@ pub fn configs() -> Vec<Config> {
         versions(),
         touched(),
         gaps(),
+        replaced(),
         late(),
         shutdown(),
         outage(),
@@ -383,17 +384,40 @@ fn gaps() -> Config {
             (Fault::Gap, 2),
             (Fault::Lag, 1),
             (Fault::Delete, 1),
-            (Fault::ReplaceElector, 1),
+            (Fault::Crash, 1),
         ],
-        total: 3,
+        total: 2,
         swaps: Some(0),
         trouble_until: 5,
         recovery: Some(40),
         settles: true,
-        sights: vec![Sight::Relisted, Sight::Quiet],
+        sights: vec![Sight::Relisted, Sight::Quiet, Sight::LeaseDeleted],
         ..base(
             "gaps",
-            "watches break and lag, electors are replaced, and the lease is deleted meanwhile",
+            "watches break and lag, and what happens meanwhile is not seen",
+        )
+    }
+}
+
+fn replaced() -> Config {
+    Config {
+        seats: equals(),
+        faults: vec![
+            (Fault::ReplaceElector, 2),
+            (Fault::Delete, 1),
+            (Fault::Lag, 1),
+            (Fault::CutOff, 1),
+        ],
+        total: 3,
+        swaps: Some(0),
+        trouble_until: 5,
+        horizon: Some(50),
+        recovery: Some(40),
+        settles: true,
+        sights: vec![Sight::Relisted, Sight::Quiet, Sight::Expired],
+        ..base(
+            "replaced",
+            "electors start anew, which know nothing of what was before",
         )
     }
 }
@@ -410,11 +434,12 @@ fn late() -> Config {
             (Fault::Slow, 2),
             (Fault::Break, 2),
             (Fault::Duplicate, 1),
-            (Fault::Crash, 1),
+            (Fault::CutOff, 1),
         ],
-        total: 3,
+        total: 2,
         swaps: Some(0),
-        trouble_until: 18,
+        trouble_until: 16,
+        grid: Some(1000),
         horizon: Some(40),
         sights: vec![
             Sight::LandedLate,

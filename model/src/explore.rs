@@ -22,6 +22,9 @@ pub(crate) struct Exploration {
     pub(crate) seen: Arc<Seen>,
 }
 
+/// After so many steps an opening is over, whatever it has come to.
+const LONG_OPENING: usize = 1000;
+
 impl Model for Exploration {
     type State = World;
     type Action = Action;
@@ -92,7 +95,11 @@ impl Exploration {
             }
         }
         if led {
-            while !world.leads(0) {
+            // Where nobody ever leads, exploration begins without a leader, and finds that out.
+            for _ in 0..LONG_OPENING {
+                if world.leads(0) {
+                    break;
+                }
                 world = self.quietly(&world, log);
             }
             for index in 1..config.seats.len() {

@@ -178,6 +178,7 @@ impl Step<'_> {
             Fault::ReplaceElector => format!("elector {what} is replaced"),
             Fault::Freeze if how == 0 => format!("{} stands still", seat()),
             Fault::Freeze => format!("elector {what} stands still"),
+            Fault::CutOff => format!("{} is cut off from the server", seat()),
             Fault::Delete => "somebody deletes the lease".to_owned(),
             Fault::DeleteIdentity => {
                 format!(

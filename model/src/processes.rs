@@ -358,6 +358,7 @@ impl Seat {
             work: None,
             lingers: None,
             frozen: false,
+            cut_off: false,
             leaving: false,
             stuck: false,
             unanswered: false,

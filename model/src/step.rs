@@ -63,6 +63,10 @@ impl Step<'_> {
                 self.say(|step| format!("{} runs again", step.name(who)));
                 self.set_frozen(who, false);
             }
+            Action::Reconnect(seat) => {
+                self.say(|step| format!("{} reaches the server again", step.name(Who::Seat(seat))));
+                self.seat(usize::from(seat)).cut_off = false;
+            }
             Action::Trouble(fault, what, how) => self.trouble(fault, what, how),
         }
         self.tidy();
@@ -101,6 +105,7 @@ impl Step<'_> {
                 .iter()
                 .any(|stream| stream.slow || stream.state == Link::Lost)
             || world.everybody().any(|who| world.frozen(who))
+            || world.seats.iter().any(|seat| seat.cut_off)
             || world.outage_until.is_some();
         if lasts {
             self.world.troubled = self.world.now;
@@ -463,6 +468,7 @@ impl Step<'_> {
                 };
             }
             Fault::Freeze => self.set_frozen(who, true),
+            Fault::CutOff => self.seat(index).cut_off = true,
             Fault::Delete => {
                 let change = Arc::make_mut(&mut self.world.server).delete();
                 self.publish(change);

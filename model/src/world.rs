@@ -63,6 +63,7 @@ pub(crate) struct Seat {
     /// A request of work that has stopped may take effect until this moment.
     pub(crate) lingers: Option<Mono>,
     pub(crate) frozen: bool,
+    pub(crate) cut_off: bool,
     pub(crate) leaving: bool,
     pub(crate) stuck: bool,
     /// An acceptance was sent whose answer was lost.
@@ -167,6 +168,15 @@ impl World {
             Who::Seat(seat) => self.seats[usize::from(seat)].frozen,
             Who::Elector(elector) => self.electors[usize::from(elector)].frozen,
         }
+    }
+
+    /// Whether the server and this process reach each other.
+    pub(crate) fn connected(&self, who: Who) -> bool {
+        let cut_off = match who {
+            Who::Seat(seat) => self.seats[usize::from(seat)].cut_off,
+            Who::Elector(_) => false,
+        };
+        !cut_off && self.outage_until.is_none()
     }
 
     /// What the clock of a process shows.
@@ -291,10 +301,12 @@ impl Hash for Seat {
             work,
             lingers,
             frozen,
+            cut_off,
             leaving,
             stuck,
             unanswered: _,
         } = self;
-        (starts, machine, work, lingers, frozen, leaving, stuck).hash(state);
+        (starts, machine, work, lingers).hash(state);
+        (frozen, cut_off, leaving, stuck).hash(state);
     }
 }

@@ -33,8 +33,8 @@ pub(crate) struct BugsArgs {
     /// Show how each comes about.
     #[arg(long)]
     trace: bool,
-    /// Only check that the patches apply.
-    #[arg(long)]
+    /// Only check that the patches apply, all of them.
+    #[arg(long, conflicts_with = "names")]
     check: bool,
 }
 
@@ -81,13 +81,10 @@ pub(crate) fn run(args: &BugsArgs) -> anyhow::Result<()> {
     }
     bugs.retain(|bug| args.names.is_empty() || args.names.contains(&bug.name));
     if args.check {
-        for bug in &bugs {
-            apply(&root, bug, &["--check"])?;
-        }
-        println!("all {} patches apply", bugs.len());
+        println!("all {} patches apply", check(&root)?);
         return Ok(());
     }
-    let tree = workspace::target_folder(&root).join("bugs");
+    let tree = workspace::target_folder(&root).join("bugs/tree");
     let mut missed = Vec::new();
     println!("| bug | caught by | after | took |\n|---|---|---|---|");
     for bug in &bugs {
@@ -220,7 +217,8 @@ fn ask(tree: &Path, bug: &Bug) -> anyhow::Result<Option<(&'static str, Catch)>> 
 
 /// Explores the configurations that the patch names, each for a minute at most.
 fn ask_model(tree: &Path, configs: &[&str]) -> anyhow::Result<Option<Catch>> {
-    let binaries = Binaries::build(tree, &["model"], Profile::Dev)?;
+    let output = tree.with_file_name("build");
+    let binaries = Binaries::build_into(tree, Some(&output), &["model"], Profile::Dev)?;
     for config in configs {
         let output = Command::new(binaries.path("model")?)
             .args([config, "--seconds", "60"])
