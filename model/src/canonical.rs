@@ -217,7 +217,14 @@ mod tests {
                 format!("{world:?}")
             });
             let (canonical, digests) = reached(&config, |world| world.digest);
-            assert_eq!(with_every_detail, digests, "{name} with {fault}");
+            let lost = with_every_detail.difference(&digests).count();
+            assert_eq!(
+                lost,
+                0,
+                "{name} with {fault}: of {} states",
+                with_every_detail.len()
+            );
+            assert_eq!(digests.len(), with_every_detail.len(), "{name} with {fault}");
             merged += plain - canonical;
         }
         assert!(

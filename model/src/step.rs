@@ -137,7 +137,7 @@ impl Step<'_> {
 
     pub(crate) fn send(&mut self, from: Who, id: Id, ask: Ask, within: std::time::Duration) {
         let expires = self.world.clock(self.config, from) + within;
-        self.world.net.push(Arc::new(Message {
+        let message = Message {
             from,
             id,
             ask,
@@ -145,7 +145,11 @@ impl Step<'_> {
             expires,
             orphan: false,
             slow: false,
-        }));
+        };
+        // In an order that does not tell who sent first: it decides which of them is ready first.
+        let net = &mut self.world.net;
+        let at = net.partition_point(|known| known.place() <= message.place());
+        net.insert(at, Arc::new(message));
     }
 
     fn reach(&mut self, index: usize) {

@@ -138,6 +138,17 @@ pub(crate) struct Message {
     pub(crate) slow: bool,
 }
 
+impl Message {
+    /// Of those that somebody waits for, each has a place of its own.
+    pub(crate) const fn place(&self) -> (Who, bool) {
+        let identity = matches!(
+            self.ask,
+            Ask::WriteIdentity(..) | Ask::GetIdentity(_) | Ask::DeleteIdentity { .. }
+        );
+        (self.from, identity)
+    }
+}
+
 /// Which request of its sender.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Id {

@@ -1,7 +1,7 @@
 //! What of a machine decides its future, as a [`Hash`]: two machines with equal hashes are one state to a model checker.
 //!
-//! Left out is what only names or scatters: the numbers of requests, of which just one per object is open, and the source of
-//! jitter. Each field is named, so that a new one cannot be forgotten.
+//! Left out are the numbers of requests, of which just one per object is open. Each field is named, so that a new one cannot
+//! be forgotten.
 
 use core::hash::{Hash, Hasher};
 
@@ -37,7 +37,7 @@ impl Hash for Candidate {
             ousted,
             finished,
             next_request: _,
-            random: _,
+            random,
             wake,
             effects,
         } = self;
@@ -58,6 +58,8 @@ impl Hash for Candidate {
         (leaving, ousted).hash(state);
         lease_pace.hash_recent(retry_period, state);
         effects.len().hash(state);
+        // As bytes: it counts nothing and measures nothing.
+        random.to_le_bytes().hash(state);
     }
 }
 
