@@ -151,6 +151,18 @@ impl fmt::Display for Fault {
 }
 
 impl Config {
+    /// The same with so much more trouble: each fault may happen so many times more, as may all of them together, and what
+    /// is ready may be overtaken so often more.
+    #[must_use]
+    pub fn with_more(mut self, more: u8) -> Self {
+        for (_, times) in &mut self.faults {
+            *times += more;
+        }
+        self.total += more;
+        self.swaps = self.swaps.map(|swaps| swaps + more);
+        self
+    }
+
     /// How often a fault may happen.
     pub(crate) fn allows(&self, fault: Fault) -> u8 {
         let mut faults = self.faults.iter();

@@ -63,6 +63,7 @@ pub fn configs() -> Vec<Config> {
         gaps(),
         replaced(),
         late(),
+        cut_off(),
         shutdown(),
         outage(),
         frozen(),
@@ -431,15 +432,14 @@ fn late() -> Config {
         ],
         electors: vec![Rate::FAST, Rate::TRUE],
         faults: vec![
-            (Fault::Slow, 2),
-            (Fault::Break, 2),
+            (Fault::Slow, 1),
+            (Fault::Break, 1),
             (Fault::Duplicate, 1),
             (Fault::CutOff, 1),
         ],
-        total: 2,
+        total: 3,
         swaps: Some(0),
-        trouble_until: 16,
-        grid: Some(1000),
+        trouble_until: 12,
         horizon: Some(40),
         sights: vec![
             Sight::LandedLate,
@@ -450,6 +450,28 @@ fn late() -> Config {
         ..base(
             "late",
             "requests and answers of a slow leader are lost, late and doubled",
+        )
+    }
+}
+
+fn cut_off() -> Config {
+    Config {
+        seats: vec![
+            seat("alpha", "1.30"),
+            seat("bravo", "1.30"),
+            seat("charlie", "1.30"),
+        ],
+        electors: vec![Rate::FAST, Rate::TRUE],
+        faults: vec![(Fault::Slow, 1), (Fault::CutOff, 1)],
+        total: 2,
+        swaps: Some(0),
+        trouble_until: 8,
+        grid: Some(1000),
+        horizon: Some(30),
+        sights: vec![Sight::LostContact, Sight::Expired],
+        ..base(
+            "cut-off",
+            "a leader gets an answer late and is cut off then, under an elector with a fast clock",
         )
     }
 }

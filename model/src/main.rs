@@ -25,6 +25,9 @@ struct Cli {
     /// Stop after so many seconds.
     #[arg(long)]
     seconds: Option<u64>,
+    /// Let so much more go wrong than the configurations say.
+    #[arg(long, default_value_t = 0)]
+    more: u8,
     /// How many threads work.
     #[arg(long, default_value_t = 2)]
     threads: usize,
@@ -50,6 +53,10 @@ fn main() -> ExitCode {
         return ExitCode::SUCCESS;
     }
     chosen.retain(|config| cli.configs.is_empty() || cli.configs.iter().any(|name| name == config.name));
+    let chosen: Vec<_> = chosen
+        .into_iter()
+        .map(|config| config.with_more(cli.more))
+        .collect();
     if let Some(path) = &cli.replay {
         for config in chosen {
             match replay(config, path) {
@@ -85,7 +92,15 @@ fn main() -> ExitCode {
         if let Some(violation) = &report.violation {
             failed = true;
             println!("\ndoes not hold: {}\n\n{}", violation.property, violation.trace);
-            println!("again: cargo xtask model {name} --replay {}\n", violation.path);
+            let more = if cli.more == 0 {
+                String::new()
+            } else {
+                format!(" --more {}", cli.more)
+            };
+            println!(
+                "again: cargo xtask model {name}{more} --replay {}\n",
+                violation.path
+            );
         } else if !report.unseen.is_empty() {
             failed = true;
             println!("    never seen: {}", report.unseen.join(", "));

@@ -107,6 +107,7 @@ impl Step<'_> {
                     EndReason::LeaseDeleted => self.seen.count(Sight::LeaseDeleted),
                     _ => {}
                 }
+                self.check_end(index, &reason);
                 if self.world.spent[crate::config::Fault::Outage as usize] > 0
                     && self
                         .world
@@ -133,6 +134,19 @@ impl Step<'_> {
                 }
                 self.end(index);
             }
+        }
+    }
+
+    /// News that are older than what a process knows end no term.
+    fn check_end(&mut self, index: usize, reason: &EndReason) {
+        let by_news = matches!(reason, EndReason::LeaseDeleted | EndReason::NotOwnRecord { .. });
+        let seat = &self.world.seats[index];
+        let shown = self.world.server.lease.as_ref().is_some_and(|lease| {
+            lease.state() == LeaseState::Held
+                && lease.record.incarnation.as_ref() == Some(&seat.settings.incarnation)
+        });
+        if by_news && shown {
+            self.breaks(Broken::Hasty, "a term is ended that the lease shows");
         }
     }
 

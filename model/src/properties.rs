@@ -65,6 +65,10 @@ pub(crate) fn all(config: &Config) -> Vec<Property<Exploration>> {
     all.push(always("L5: a tolerated outage changes nothing", |_, world| {
         holds(world, Broken::L5)
     }));
+    all.push(always(
+        "a term ends by news only when the lease shows it no more",
+        |_, world| holds(world, Broken::Hasty),
+    ));
     all.extend(config.sights.iter().map(|sight| sometimes(*sight)));
     all
 }

@@ -50,6 +50,7 @@ pub(crate) enum Broken {
     S7,
     S8,
     L5,
+    Hasty,
 }
 
 /// A candidate's process, or the place of one that does not run.

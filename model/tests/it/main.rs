@@ -35,7 +35,7 @@ fn every_configuration_holds_in_its_first_states() {
 
 /// A leader that is cut off, and an elector whose clock runs a quarter faster than true time.
 fn cut_off(rate: Rate) -> Config {
-    let mut config = named("late");
+    let mut config = named("cut-off");
     config.electors = vec![Rate::FAST];
     config.seats[0].rate = rate;
     config.faults = vec![(Fault::CutOff, 1)];
