@@ -9,7 +9,7 @@ use crate::strategy::Versions;
 use crate::time::{LeaseSeconds, Wall};
 
 /// An identity lease as it was read at one revision.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct IdentityLease {
     /// Its own name; the name part is the identity that it must state as holder.
     pub key: LeaseKey,
@@ -44,7 +44,7 @@ impl IdentityLease {
 }
 
 /// Why a candidate, or one item of its offer, cannot be elected whatever else happens.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub enum Refusal {
     /// `metadata.name` and `spec.holderIdentity` differ, so it does not say who it is.
     NameIsNotHolder {

@@ -12,7 +12,7 @@ pub const ELECTORS_LEASE: (&str, &str) = ("kube-system", "coordinated-election-c
 pub const NODE_LEASE_NAMESPACE: &str = "kube-node-lease";
 
 /// A Lease, as the one of the two kinds that it is.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub enum Item {
     /// It offers itself for leader leases.
     Identity(IdentityLease),

@@ -13,7 +13,7 @@ use crate::strategy::Strategy;
 use crate::time::{LeaseSeconds, Wall};
 
 /// What a leader lease says about leadership.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
 pub struct Record {
     /// Who holds the lease or is offered it; an empty text on the wire is absent here.
     pub holder: Option<Identity>,
@@ -36,7 +36,7 @@ pub struct Record {
 }
 
 /// A leader lease as it was read at one revision.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct LeaderLease {
     /// Its name.
     pub key: LeaseKey,
@@ -116,7 +116,7 @@ impl Record {
 }
 
 /// A conditional update of a leader lease: PUT with the uid and resource version that it was decided from.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct LeaseWrite {
     /// Which row of the protocol's table this is.
     pub kind: WriteKind,
@@ -131,12 +131,24 @@ pub struct LeaseWrite {
 }
 
 /// A create of a missing lease: POST, never with a holder.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct LeaseCreate {
     /// The lease.
     pub key: LeaseKey,
     /// The lease duration of whoever creates it.
     pub duration: LeaseSeconds,
+}
+
+impl LeaseCreate {
+    /// What the created lease says: nothing of a holder (invariant S8).
+    #[must_use]
+    pub fn record(&self) -> Record {
+        Record {
+            duration: Some(self.duration),
+            elected: true,
+            ..Record::default()
+        }
+    }
 }
 
 /// The kinds of conditional update.

@@ -10,7 +10,7 @@ use crate::names::{Identity, Uid};
 use crate::time::{LeaseSeconds, Mono, Wall};
 
 /// What a process has seen of the holders of one lease.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub(crate) struct Observed {
     life: Option<LeaseLife>,
     /// Before this moment somebody who was not seen, or was seen last, may still act.
@@ -18,7 +18,7 @@ pub(crate) struct Observed {
 }
 
 /// How long an observer takes a silent holder for one that may act.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(crate) struct Patience {
     /// The duration of a lease that records none, and the shortest quiet time.
     pub(crate) default: LeaseSeconds,
@@ -27,7 +27,7 @@ pub(crate) struct Patience {
 }
 
 /// How a state of the lease became known.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(crate) enum Sight {
     /// By the watch, or by the answer to a conditional update: nothing unseen lies before it.
     InOrder,
@@ -129,7 +129,7 @@ impl Observed {
 
 /// The life of a leader lease: a change of (uid, holder, transitions, acquire time, renew time), and nothing else. No
 /// annotation, label or resource version is life, and no write of the elector is, unless it changes the holder.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 struct LeaseLife {
     uid: Uid,
     holder: Option<Identity>,

@@ -9,7 +9,7 @@ use crate::names::shorten;
 use crate::version::Version;
 
 /// What a candidate is and what it behaves as.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Versions {
     /// What the program is.
     pub binary: Version,

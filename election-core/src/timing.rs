@@ -8,7 +8,7 @@ use core::time::Duration;
 use crate::time::LeaseSeconds;
 
 /// The knobs of a candidate.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct Timing {
     lease_duration: LeaseSeconds,
     renew_deadline: Duration,
@@ -185,7 +185,7 @@ impl Timing {
 }
 
 /// The knobs within one term; see [`Timing::term`].
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct TermTiming {
     /// After sending the last successful attempt.
     pub deadline: Duration,
@@ -248,7 +248,7 @@ impl fmt::Display for TimingError {
 impl core::error::Error for TimingError {}
 
 /// The knobs of an elector.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct ElectorTiming {
     /// The duration that it writes, and the quiet time of a lease that records none.
     pub lease_duration: LeaseSeconds,

@@ -8,6 +8,7 @@ use alloc::string::String;
 use alloc::sync::Arc;
 use core::cmp::Ordering;
 use core::fmt;
+use core::hash::{Hash, Hasher};
 use core::str::FromStr;
 
 use crate::names::shorten;
@@ -62,6 +63,20 @@ impl FromStr for Version {
 impl Ord for Version {
     fn cmp(&self, other: &Self) -> Ordering {
         self.parsed.cmp_precedence(&other.parsed)
+    }
+}
+
+/// As [`Ord`] has it: equal versions have equal hashes, however they are spelt.
+impl Hash for Version {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        let semver::Version {
+            major,
+            minor,
+            patch,
+            pre,
+            build: _,
+        } = &self.parsed;
+        (major, minor, patch, pre).hash(state);
     }
 }
 

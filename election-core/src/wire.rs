@@ -11,7 +11,7 @@ use alloc::collections::BTreeMap;
 use alloc::string::{String, ToString};
 use alloc::vec::Vec;
 
-use k8s_openapi::api::coordination::v1::{Lease, LeaseSpec};
+use k8s_openapi::api::coordination::v1::Lease;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::{MicroTime, ObjectMeta, OwnerReference};
 use k8s_openapi::jiff::Timestamp;
 
@@ -141,9 +141,42 @@ fn identity_of(facts: &Facts<'_>) -> Option<IdentityLease> {
 #[must_use]
 pub fn update(base: &Lease, write: &LeaseWrite) -> Lease {
     let mut lease = base.clone();
-    let record = &write.record;
     lease.metadata.uid = Some(write.uid.as_str().to_owned());
     lease.metadata.resource_version = Some(write.base.as_str().to_owned());
+    write_record(&mut lease, &write.record);
+    lease
+}
+
+/// The object of an elector's create: without a holder, and without a time.
+#[must_use]
+pub fn create(create: &LeaseCreate) -> Lease {
+    created(create, &create.record())
+}
+
+/// The object of a create in direct mode: that of an elector, without its mark.
+#[must_use]
+pub fn create_directly(create: &LeaseCreate) -> Lease {
+    let record = Record {
+        elected: false,
+        ..create.record()
+    };
+    created(create, &record)
+}
+
+fn created(create: &LeaseCreate, record: &Record) -> Lease {
+    let mut lease = Lease {
+        metadata: ObjectMeta {
+            namespace: Some(create.key.namespace().to_owned()),
+            name: Some(create.key.name().to_owned()),
+            ..ObjectMeta::default()
+        },
+        spec: None,
+    };
+    write_record(&mut lease, record);
+    lease
+}
+
+fn write_record(lease: &mut Lease, record: &Record) {
     let spec = lease.spec.get_or_insert_default();
     spec.holder_identity = record.holder.as_ref().map(ToString::to_string);
     spec.renew_time = record.renew_time.map(micro_time);
@@ -164,33 +197,6 @@ pub fn update(base: &Lease, write: &LeaseWrite) -> Lease {
     );
     if record.elected {
         annotate(notes, ELECTED_BY, Some(ELECTED_BY_VALUE));
-    }
-    lease
-}
-
-/// The object of an elector's create: without a holder, and without a time.
-#[must_use]
-pub fn create(create: &LeaseCreate) -> Lease {
-    let mut lease = create_directly(create);
-    let notes = lease.metadata.annotations.get_or_insert_default();
-    annotate(notes, ELECTED_BY, Some(ELECTED_BY_VALUE));
-    lease
-}
-
-/// The object of a create in direct mode: that of an elector, without its mark.
-#[must_use]
-pub fn create_directly(create: &LeaseCreate) -> Lease {
-    Lease {
-        metadata: ObjectMeta {
-            namespace: Some(create.key.namespace().to_owned()),
-            name: Some(create.key.name().to_owned()),
-            ..ObjectMeta::default()
-        },
-        spec: Some(LeaseSpec {
-            lease_duration_seconds: Some(int32(create.duration)),
-            lease_transitions: Some(0),
-            ..LeaseSpec::default()
-        }),
     }
 }
 

@@ -3,6 +3,7 @@
 //! Only the command line is in here; each command has a module.
 
 mod bench;
+mod bugs;
 mod cast;
 mod chaos;
 mod ci;
@@ -10,6 +11,7 @@ mod conformance;
 mod demo;
 mod die_with_parent;
 mod kubectl;
+mod model;
 mod plane;
 mod processes;
 mod screen;
@@ -68,6 +70,10 @@ enum Command {
     Conformance(conformance::ConformanceArgs),
     /// Do the same at random on the local control plane and on a real one.
     Walk(walk::WalkArgs),
+    /// Explore the protocol: every order of events within bounds.
+    Model(model::ModelArgs),
+    /// Break one rule after the other, and see that it is noticed.
+    Bugs(bugs::BugsArgs),
     /// Run the whole list of checks.
     Ci(ci::CiArgs),
     /// Draw a recording as an animated SVG.
@@ -104,6 +110,8 @@ fn run(command: Command) -> anyhow::Result<()> {
         Command::ChaosWorker(args) => chaos::worker::run(&args),
         Command::Conformance(args) => runtime()?.block_on(conformance::run(args)),
         Command::Walk(args) => runtime()?.block_on(walk::run(args)),
+        Command::Model(args) => model::run(&args),
+        Command::Bugs(args) => bugs::run(&args),
         Command::Ci(args) => ci::run(&args),
         Command::Render { cast, svg } => {
             let drawn = svg::render(&cast::Cast::read(&cast)?)?;

@@ -66,10 +66,26 @@ impl Binaries {
     /// Builds packages; cargo shows its progress on stderr. One call builds all, or their dependencies would be built once
     /// for each set of features.
     pub(crate) fn build(root: &Path, packages: &[&str], profile: Profile) -> anyhow::Result<Self> {
+        Self::build_into(root, None, packages, profile)
+    }
+
+    /// As [`Self::build`], with a folder for the output, so that another tree's programs do not replace this one's.
+    pub(crate) fn build_into(
+        root: &Path,
+        output: Option<&Path>,
+        packages: &[&str],
+        profile: Profile,
+    ) -> anyhow::Result<Self> {
         if packages.is_empty() {
             return Ok(Self(BTreeMap::new()));
         }
         let mut command = cargo();
+        if let Some(output) = output {
+            command
+                .arg("--config")
+                .arg(format!("build.target-dir={output:?}"));
+            command.env_remove("CARGO_TARGET_DIR");
+        }
         command
             .current_dir(root)
             .args(["build", "--profile", profile.name(), "--bins"]);

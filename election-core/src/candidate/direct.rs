@@ -16,7 +16,7 @@ use crate::observed::{Observed, Patience, Sight};
 use crate::time::{Mono, Wall};
 
 /// What a candidate in direct mode knows beyond the lease.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Hash)]
 pub(super) struct Direct {
     /// Until when a holder may act; nothing is known before the first sight of the lease.
     observed: Option<Observed>,

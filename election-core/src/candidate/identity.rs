@@ -14,36 +14,36 @@ use crate::time::Mono;
 /// What a process knows of its own presence in the election.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Presence {
-    joined: bool,
-    own: bool,
-    request: Option<IdentityRequest>,
-    read_wanted: bool,
-    retry_at: Mono,
+    pub(super) joined: bool,
+    pub(super) own: bool,
+    pub(super) request: Option<IdentityRequest>,
+    pub(super) read_wanted: bool,
+    pub(super) retry_at: Mono,
     /// How many requests in a row were not done.
-    failures: u32,
-    pace: Pace,
-    renew_at: Mono,
-    renew_now: bool,
+    pub(super) failures: u32,
+    pub(super) pace: Pace,
+    pub(super) renew_at: Mono,
+    pub(super) renew_now: bool,
     /// Whether the last write met a conflict.
-    conflicted: bool,
-    wrote: bool,
+    pub(super) conflicted: bool,
+    pub(super) wrote: bool,
     /// Whether a write has failed, so that it may have happened, or may happen yet.
-    unsure: bool,
-    deleted: bool,
+    pub(super) unsure: bool,
+    pub(super) deleted: bool,
 }
 
 /// The one request on the identity lease that is under way.
 #[derive(Clone, Debug)]
-struct IdentityRequest {
-    id: Request,
-    sent: Mono,
-    kind: Kind,
+pub(super) struct IdentityRequest {
+    pub(super) id: Request,
+    pub(super) sent: Mono,
+    pub(super) kind: Kind,
     /// The version that it was decided from; `None` while the identity lease was missing.
-    base: Option<Revision>,
+    pub(super) base: Option<Revision>,
 }
 
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Kind {
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub(super) enum Kind {
     Read,
     Write,
     Delete,

@@ -3,7 +3,7 @@
 use super::message::Seen;
 
 /// The newest that is known of one object.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Hash)]
 pub(super) struct Knowledge<T> {
     newest: Option<Seen<T>>,
 }

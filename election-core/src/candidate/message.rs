@@ -21,7 +21,7 @@ pub struct Now {
 }
 
 /// Who a candidate is and how it behaves.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Settings {
     /// The leader lease.
     pub lease: LeaseKey,
@@ -46,7 +46,7 @@ impl Settings {
 }
 
 /// An object, or its absence, as it was at one revision of the store.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Seen<T> {
     /// What it is known as of: the object's own revision, that of its deletion, or that of the list that was read.
     pub as_of: Revision,
@@ -65,7 +65,7 @@ impl Request {
 }
 
 /// How a request ended.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub enum Outcome<T> {
     /// The server answered with what it now has.
     Done(Seen<T>),
@@ -113,7 +113,7 @@ pub enum Event {
 }
 
 /// How the work stopped.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Stopped {
     /// Nothing that it sent is still open.
     Clean,
@@ -189,7 +189,7 @@ pub enum Effect {
 }
 
 /// A write of the identity lease.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub enum IdentityWrite {
     /// Create it: it is missing.
     Create {
@@ -223,7 +223,7 @@ pub enum IdentityWrite {
 }
 
 /// Why a term ended, or is about to.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub enum EndReason {
     /// A better candidate asked for the lease.
     EndOfTerm {

@@ -20,6 +20,7 @@
 //! Contract: after each [`Candidate::handle`], call [`Candidate::poll`] until it returns `None`.
 
 mod direct;
+mod fingerprint;
 mod identity;
 mod knowledge;
 mod leading;
@@ -89,7 +90,7 @@ pub struct Candidate {
 }
 
 /// A process that is on its way out.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, Hash)]
 struct Leaving {
     /// Until when a successor may be nominated while the work still runs.
     successor_by: Mono,

@@ -4,6 +4,7 @@
 //! that undoes each write, somebody who edits in a loop, a server that refuses everything. A candidate meets none of
 //! these faster than a person can stop it.
 
+use core::hash::{Hash, Hasher};
 use core::time::Duration;
 
 use crate::time::Mono;
@@ -24,6 +25,14 @@ impl Pace {
     pub(super) fn count(&mut self, now: Mono) {
         self.sent.rotate_left(1);
         self.sent[BURST - 1] = Some(now);
+    }
+
+    /// What of this can still hold a request back: those that were sent within a retry period of the last one.
+    pub(super) fn hash_recent<H: Hasher>(&self, retry_period: Duration, state: &mut H) {
+        let recent_from = self.sent[BURST - 1].map(|last| last.before(retry_period));
+        for sent in self.sent.iter().filter(|sent| **sent > recent_from) {
+            sent.hash(state);
+        }
     }
 }
 

@@ -313,7 +313,7 @@ pub(super) enum Left {
     Nothing,
 }
 
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Hash)]
 pub(super) enum Asked {
     Read { after_silence: bool },
     Create,

@@ -7,7 +7,7 @@ use crate::time::{Mono, Wall};
 use crate::timing::TermTiming;
 
 /// One time of leadership, from the acceptance on.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Term {
     /// Counted grants, for people.
     pub transitions: u32,
@@ -56,7 +56,7 @@ impl Term {
 }
 
 /// What the work of a candidate does.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
 pub(super) enum Work {
     /// Nothing runs.
     #[default]
@@ -105,7 +105,7 @@ impl Work {
 ///
 /// Its stamp tells which attempt a read shows, and its deadline counts from before it was sent: both hold however late
 /// the request lands and whatever became of its answer.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Hash)]
 pub(super) struct Attempt {
     pub(super) base: Revision,
     pub(super) stamp: Wall,

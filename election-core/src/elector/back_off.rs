@@ -11,7 +11,7 @@ use crate::time::Mono;
 use crate::timing::ElectorTiming;
 
 /// The failed preemptions of one lease, and the one that is under way.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
 pub(super) struct BackOff {
     failures: u32,
     until: Option<Mono>,
@@ -19,13 +19,13 @@ pub(super) struct BackOff {
 }
 
 /// A preemption under way: a term was ended by end-of-term for this nominee.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 struct Preemption {
     nominee: Identity,
     phase: Phase,
 }
 
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 enum Phase {
     /// The old term is over.
     Ended,

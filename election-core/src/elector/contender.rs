@@ -13,7 +13,7 @@ use crate::strategy::{Strategy, Versions};
 use crate::time::Mono;
 
 /// How often something happened to a candidate within one epoch (a vacancy, or a term).
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 pub(super) struct Count {
     epoch: u32,
     times: u32,
@@ -33,7 +33,7 @@ impl Count {
 }
 
 /// What an election remembers of an identity, also while its identity lease is gone.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 pub(super) struct Tally {
     /// Offers seen in a vacancy.
     pub(super) offers: Count,
@@ -42,7 +42,7 @@ pub(super) struct Tally {
 }
 
 /// A candidate in one election. What a step reads of it lies here side by side, because a step reads it of each one.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub(super) struct Contender {
     versions: Option<Versions>,
     dies_at: Option<Mono>,

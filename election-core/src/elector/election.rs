@@ -22,7 +22,7 @@ use crate::time::Mono;
 use crate::timing::ElectorTiming;
 
 /// What an elector goes by.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 pub struct Rules {
     /// The knobs of time.
     pub timing: ElectorTiming,
@@ -42,7 +42,7 @@ pub struct Rules {
 /// assert_eq!(step.decision, Decision::LeaveAlone);
 /// assert_eq!(step.reason.to_string(), "nobody offers itself for this lease");
 /// ```
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Election {
     pub(super) key: LeaseKey,
     pub(super) rules: Rules,

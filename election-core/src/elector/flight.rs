@@ -12,7 +12,7 @@ use crate::time::Mono;
 use crate::timing::ElectorTiming;
 
 /// What is open, and what has failed.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
 pub(super) struct Flight {
     open: Option<Open>,
     /// A create has succeeded, and the watch has shown neither the lease nor its deletion since.
@@ -21,14 +21,14 @@ pub(super) struct Flight {
     retry: Option<Retry>,
 }
 
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 enum Open {
     Create { shown: bool },
     Update,
 }
 
 /// The pause after a failure.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub(super) struct Retry {
     pub(super) at: Mono,
     pub(super) why: String,

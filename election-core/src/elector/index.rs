@@ -22,12 +22,12 @@ use crate::names::{LeaseKey, Uid};
 use crate::time::Mono;
 
 /// Every election of one watch.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct Elector {
     pub(super) rules: Rules,
-    assume_unheld: bool,
-    link: Link,
-    acting: bool,
+    pub(super) assume_unheld: bool,
+    pub(super) link: Link,
+    pub(super) acting: bool,
     pub(super) elections: Keyed<Entry>,
     pub(super) identities: Keyed<Presence>,
     pub(super) timers: BTreeSet<(Mono, Timer)>,
@@ -35,12 +35,12 @@ pub struct Elector {
     pub(super) outputs: VecDeque<Output>,
     /// Before this moment somebody may act on a lease that the last list did not show.
     pub(super) missing_quiet_until: Mono,
-    last_turn: Mono,
-    steps: u64,
+    pub(super) last_turn: Mono,
+    pub(super) steps: u64,
 }
 
 /// An election with its timer.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(super) struct Entry {
     pub(super) election: Election,
     pub(super) timer: Option<Mono>,
@@ -54,8 +54,8 @@ impl Entry {
     }
 }
 
-#[derive(Clone, Copy, Debug)]
-enum Link {
+#[derive(Clone, Copy, Debug, Hash)]
+pub(super) enum Link {
     /// Nothing is known.
     Unlisted,
     /// The watch is connected, and has been since `since`; nothing is judged before `judge_from`.
@@ -65,7 +65,7 @@ enum Link {
 }
 
 /// Whose time comes.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub(super) enum Timer {
     Lease(LeaseKey),
     Identity(LeaseKey),

@@ -9,11 +9,11 @@ use core::cmp::Ordering;
 use crate::names::LeaseKey;
 
 /// Values by the key of a lease.
-#[derive(Debug)]
+#[derive(Clone, Debug, Hash)]
 pub(super) struct Keyed<V>(BTreeMap<Place, V>);
 
 /// A key in the order of digests.
-#[derive(Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 struct Place(LeaseKey);
 
 impl<V> Keyed<V> {

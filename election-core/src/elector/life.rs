@@ -9,7 +9,7 @@ use crate::names::{Incarnation, Uid};
 use crate::time::{Mono, Wall};
 
 /// The life of an identity lease: a change of (uid, incarnation, renew time), and nothing else.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct IdentityLife {
     uid: Uid,
     incarnation: Option<Incarnation>,

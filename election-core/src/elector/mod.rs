@@ -25,6 +25,7 @@ mod back_off;
 mod contender;
 mod election;
 mod explanation;
+mod fingerprint;
 mod flight;
 mod held;
 mod index;

@@ -8,7 +8,7 @@ use crate::identity::{IdentityLease, Refusal};
 use crate::time::Mono;
 
 /// An identity lease that exists.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Hash)]
 pub(super) struct Presence {
     pub(super) lease: Arc<IdentityLease>,
     pub(super) life: IdentityLife,

@@ -91,7 +91,7 @@ pub(super) fn real(root: &Path) -> Outcome {
     xtask(root, &["demo", "--control-plane", "real"])
 }
 
-fn xtask(root: &Path, args: &[&str]) -> Outcome {
+pub(super) fn xtask(root: &Path, args: &[&str]) -> Outcome {
     run(
         root,
         &[&["run", "--quiet", "--package", "xtask", "--"], args].concat(),

@@ -5,6 +5,7 @@
 
 mod cargo;
 mod help;
+mod model;
 mod no_std;
 mod supply_chain;
 mod tidy;
@@ -49,7 +50,7 @@ struct Step {
     on_demand: bool,
 }
 
-const STEPS: [Step; 14] = [
+const STEPS: [Step; 16] = [
     Step {
         name: "toolchain",
         about: "the compiler is not older than rust-version",
@@ -114,6 +115,18 @@ const STEPS: [Step; 14] = [
         name: "help",
         about: "every program explains itself",
         run: help::check,
+        on_demand: false,
+    },
+    Step {
+        name: "bugs",
+        about: "the patches that break a rule each still apply",
+        run: model::bugs,
+        on_demand: false,
+    },
+    Step {
+        name: "model",
+        about: "the protocol holds in every order of events within bounds",
+        run: model::explore,
         on_demand: false,
     },
     Step {

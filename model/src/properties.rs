@@ -1,0 +1,182 @@
+//! What must hold in every state, and what must have been seen.
+//!
+//! The names are those of docs/protocol.md. What is broken by a single write is noticed where it is sent or lands
+//! (`processes`); here is what a state shows.
+
+use election_core::elector::Reason;
+use election_core::{LeaseState, Strategy};
+use stateright::Property;
+
+use crate::clock::seconds;
+use crate::config::Config;
+use crate::explore::Exploration;
+use crate::names;
+use crate::seen::Sight;
+use crate::world::{Broken, World};
+
+/// All of them, for one configuration.
+pub(crate) fn all(config: &Config) -> Vec<Property<Exploration>> {
+    let mut all = vec![
+        always("S1: at most one process may act", |model, world| {
+            world.s1(&model.config)
+        }),
+        always("S2: tokens rise over terms", |_, world| holds(world, Broken::S2)),
+        always("S3: nobody acts on an offered lease", |model, world| {
+            world.s3(&model.config)
+        }),
+        always("S4: the holder was offered the lease", |_, world| {
+            holds(world, Broken::S4)
+        }),
+        always("S5: no preemption among equals", |_, world| {
+            holds(world, Broken::S5)
+        }),
+        always(
+            "S6: old work has stopped before the lease is given back",
+            |_, world| holds(world, Broken::S6),
+        ),
+        always("S7: transitions rise by one with each grant", |_, world| {
+            holds(world, Broken::S7)
+        }),
+        always(
+            "S8: no unconditional write, no create with a holder",
+            |_, world| holds(world, Broken::S8),
+        ),
+    ];
+    if config.recovery.is_some() {
+        all.push(always(
+            "L1: somebody leads soon after the last trouble",
+            |model, world| world.l1(&model.config),
+        ));
+    }
+    if config.settles {
+        all.push(always("L2: the best live candidate leads", |model, world| {
+            world.l2(&model.config)
+        }));
+        all.push(always(
+            "L3: an undisturbed election costs no elector writes",
+            |model, world| world.l3(&model.config),
+        ));
+    }
+    if config.burial.is_some() {
+        all.push(always("L4: dead candidates disappear", |model, world| {
+            world.l4(&model.config)
+        }));
+    }
+    all.push(always("L5: a tolerated outage changes nothing", |_, world| {
+        holds(world, Broken::L5)
+    }));
+    all.push(always(
+        "a term ends by news only when the lease shows it no more",
+        |_, world| holds(world, Broken::Hasty),
+    ));
+    all.extend(config.sights.iter().map(|sight| sometimes(*sight)));
+    all
+}
+
+/// Gives a closure its types.
+fn always(name: &'static str, condition: fn(&Exploration, &World) -> bool) -> Property<Exploration> {
+    Property::always(name, condition)
+}
+
+fn holds(world: &World, broken: Broken) -> bool {
+    world.broken != Some(broken)
+}
+
+/// A property takes no captures, so the number of the sight is part of its type.
+fn sometimes(sight: Sight) -> Property<Exploration> {
+    macro_rules! by_number {
+        ($($number:literal)*) => {
+            match sight as usize {
+                $($number => Property::sometimes(sight.as_str(), |model: &Exploration, _: &World| {
+                    model.seen.times($number) > 0
+                }),)*
+                number => unreachable!("no sight has the number {number}"),
+            }
+        };
+    }
+    by_number!(0 1 2 3 4 5 6 7 8 9 10 11 12 13 14 15 16 17 18 19 20 21 22 23 24 25 26 27 28 29 30 31)
+}
+
+impl World {
+    fn calm(&self) -> u64 {
+        self.now - self.troubled
+    }
+
+    fn s1(&self, config: &Config) -> bool {
+        (0..self.seats.len())
+            .filter(|seat| self.may_act(config, *seat))
+            .count()
+            <= 1
+    }
+
+    fn s3(&self, config: &Config) -> bool {
+        let offered = self
+            .server
+            .lease
+            .as_ref()
+            .is_some_and(|lease| lease.state() == LeaseState::Offered);
+        !offered || (0..self.seats.len()).all(|seat| !self.may_act(config, seat))
+    }
+
+    /// Nothing has gone wrong for the bound of the configuration.
+    fn recovered(&self, config: &Config) -> bool {
+        config.recovery.is_some_and(|bound| self.calm() > seconds(bound))
+    }
+
+    /// Who could lead: a process that runs, is not stuck and stays.
+    fn fit(&self) -> impl Iterator<Item = usize> + '_ {
+        let seats = self.seats.iter().enumerate();
+        seats
+            .filter(|(_, seat)| seat.machine.is_some() && !seat.leaving && !seat.stuck)
+            .map(|(index, _)| index)
+    }
+
+    fn l1(&self, config: &Config) -> bool {
+        !self.recovered(config)
+            || self.fit().next().is_none()
+            || (0..self.seats.len()).any(|seat| self.leads(seat))
+    }
+
+    fn l2(&self, config: &Config) -> bool {
+        if !self.recovered(config) {
+            return true;
+        }
+        let versions = |seat: usize| &self.seats[seat].settings.versions;
+        let Some(leader) = (0..self.seats.len()).find(|seat| self.leads(*seat)) else {
+            return true;
+        };
+        let best = self.fit().all(|seat| {
+            Strategy::default()
+                .compare(versions(seat), versions(leader))
+                .is_ge()
+        });
+        best || self.backed_off(config)
+    }
+
+    fn backed_off(&self, config: &Config) -> bool {
+        self.electors.iter().zip(&config.electors).any(|(chair, rate)| {
+            let explained = chair.elector.explain(rate.shows(self.now), &names::lease());
+            explained.is_some_and(|explained| matches!(explained.step.reason, Reason::BackedOff { .. }))
+        })
+    }
+
+    fn l3(&self, config: &Config) -> bool {
+        !self.recovered(config)
+            || self.fit().next().is_none()
+            || !self.net.iter().any(|message| {
+                matches!(message.from, crate::world::Who::Elector(_))
+                    && !matches!(message.ask, crate::server::Ask::DeleteIdentity { .. })
+            })
+    }
+
+    fn l4(&self, config: &Config) -> bool {
+        let due = config.burial.is_some_and(|bound| self.calm() > seconds(bound));
+        !due || config.identities().into_iter().all(|name| {
+            let runs = self
+                .seats
+                .iter()
+                .any(|seat| seat.machine.is_some() && seat.settings.identity.as_str() == name);
+            runs || !self.server.identities.contains_key(&names::identity_lease(name))
+        })
+    }
+}

@@ -1,0 +1,250 @@
+//! `cargo xtask bugs`: shows that the model finds what it is there for.
+//!
+//! Each `model/bugs/NAME.patch` breaks one rule. It is applied, alone, to a copy of the sources, and what comes out is given
+//! to the oracles in turn until one of them objects. A patch begins with a sentence, and a line for each oracle that is to
+//! look at it: `model: CONFIGURATION…`.
+
+#![expect(clippy::print_stdout, reason = "the table of the bugs")]
+
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::time::Duration;
+
+use anyhow::{Context, bail, ensure};
+use clap::Args;
+
+use crate::shell;
+use crate::workspace::{self, Binaries, Profile};
+
+const HELP: &str = "\
+Examples:
+  cargo xtask bugs                           each of them
+  cargo xtask bugs deadline-from-answer      one of them
+  cargo xtask bugs --trace no-back-off       with the counterexample
+  cargo xtask bugs --check                   only whether the patches apply";
+
+/// What `bugs` is told.
+#[derive(Clone, Debug, Args)]
+#[command(after_help = HELP)]
+pub(crate) struct BugsArgs {
+    /// Only these; all when none is named.
+    #[arg(value_name = "NAME")]
+    names: Vec<String>,
+    /// Show how each comes about.
+    #[arg(long)]
+    trace: bool,
+    /// Only check that the patches apply, all of them.
+    #[arg(long, conflicts_with = "names")]
+    check: bool,
+}
+
+/// A rule broken on purpose.
+struct Bug {
+    name: String,
+    patch: PathBuf,
+    text: String,
+}
+
+/// What an oracle saw.
+struct Catch {
+    /// Which property.
+    what: String,
+    /// After how much work.
+    after: String,
+    trace: String,
+}
+
+/// Something that can tell a wrong tree from a right one. It gets the tree, and what a patch says for it.
+struct Oracle {
+    name: &'static str,
+    ask: fn(&Path, &[&str]) -> anyhow::Result<Option<Catch>>,
+}
+
+const ORACLES: [Oracle; 1] = [Oracle {
+    name: "model",
+    ask: ask_model,
+}];
+
+/// Not copied: no source.
+const LEFT_OUT: [&str; 5] = ["target", ".git", "artifacts", "docs", "bench"];
+
+/// Breaks each rule and looks who notices.
+pub(crate) fn run(args: &BugsArgs) -> anyhow::Result<()> {
+    let root = workspace::root()?;
+    let mut bugs = bugs(&root)?;
+    if let Some(unknown) = args
+        .names
+        .iter()
+        .find(|name| bugs.iter().all(|bug| bug.name != **name))
+    {
+        bail!("there is no bug {unknown}: see model/bugs");
+    }
+    bugs.retain(|bug| args.names.is_empty() || args.names.contains(&bug.name));
+    if args.check {
+        println!("all {} patches apply", check(&root)?);
+        return Ok(());
+    }
+    let tree = workspace::target_folder(&root).join("bugs/tree");
+    let mut missed = Vec::new();
+    println!("| bug | caught by | after | took |\n|---|---|---|---|");
+    for bug in &bugs {
+        copy(&root, &tree)?;
+        apply(&tree, bug, &[])?;
+        let since = shell::now();
+        let caught = ask(&tree, bug).with_context(|| format!("bug {}", bug.name))?;
+        let took = since.elapsed();
+        match caught {
+            Some((oracle, catch)) => {
+                println!(
+                    "| {} | {}: {} | {} | {} |",
+                    bug.name,
+                    oracle,
+                    catch.what,
+                    catch.after,
+                    seconds(took)
+                );
+                if args.trace {
+                    println!("\n{}\n", catch.trace);
+                }
+            }
+            None => {
+                println!("| {} | nobody | | {} |", bug.name, seconds(took));
+                missed.push(bug.name.as_str());
+            }
+        }
+    }
+    ensure!(missed.is_empty(), "nobody noticed: {}", missed.join(", "));
+    Ok(())
+}
+
+/// All bugs, by name.
+fn bugs(root: &Path) -> anyhow::Result<Vec<Bug>> {
+    let folder = root.join("model/bugs");
+    let mut found = Vec::new();
+    for entry in std::fs::read_dir(&folder).with_context(|| format!("cannot read {}", folder.display()))? {
+        let patch = entry?.path();
+        let name = patch
+            .file_stem()
+            .unwrap_or_default()
+            .to_string_lossy()
+            .into_owned();
+        if patch.extension().is_some_and(|ending| ending == "patch") {
+            let text = std::fs::read_to_string(&patch)
+                .with_context(|| format!("cannot read {}", patch.display()))?;
+            found.push(Bug { name, patch, text });
+        }
+    }
+    found.sort_by(|a, b| a.name.cmp(&b.name));
+    Ok(found)
+}
+
+/// Checks that every patch still applies.
+///
+/// # Errors
+/// The first that does not.
+pub(crate) fn check(root: &Path) -> anyhow::Result<usize> {
+    let bugs = bugs(root)?;
+    for bug in &bugs {
+        apply(root, bug, &["--check"])?;
+        let asks = ORACLES.iter().any(|oracle| line_for(bug, oracle.name).is_some());
+        ensure!(asks, "{}: no oracle is to look at it", bug.name);
+    }
+    Ok(bugs.len())
+}
+
+fn apply(tree: &Path, bug: &Bug, how: &[&str]) -> anyhow::Result<()> {
+    let output = Command::new("git")
+        .current_dir(tree)
+        // The copy lies within a repository that ignores it; without this, git would look there.
+        .env("GIT_CEILING_DIRECTORIES", tree.parent().unwrap_or(tree))
+        .arg("apply")
+        .args(how)
+        .arg(&bug.patch)
+        .output()
+        .context("cannot run git")?;
+    ensure!(
+        output.status.success(),
+        "the patch {} does not apply: make it again\n{}",
+        bug.name,
+        String::from_utf8_lossy(&output.stderr)
+    );
+    Ok(())
+}
+
+/// Makes `to` equal to `from`. What is equal already is left alone, so that cargo need not build it again.
+fn copy(from: &Path, to: &Path) -> anyhow::Result<()> {
+    std::fs::create_dir_all(to).with_context(|| format!("cannot create {}", to.display()))?;
+    for entry in std::fs::read_dir(from).with_context(|| format!("cannot read {}", from.display()))? {
+        let (source, name) = (
+            entry.as_ref().map_err(|e| anyhow::anyhow!("{e}"))?.path(),
+            entry?.file_name(),
+        );
+        if LEFT_OUT.iter().any(|left_out| name == *left_out) {
+            continue;
+        }
+        let copied = to.join(&name);
+        if source.is_dir() {
+            copy(&source, &copied)?;
+            continue;
+        }
+        let wanted = std::fs::read(&source).with_context(|| format!("cannot read {}", source.display()))?;
+        if std::fs::read(&copied).ok().as_ref() != Some(&wanted) {
+            std::fs::write(&copied, wanted).with_context(|| format!("cannot write {}", copied.display()))?;
+        }
+    }
+    Ok(())
+}
+
+/// What a patch says for an oracle.
+fn line_for<'a>(bug: &'a Bug, oracle: &str) -> Option<Vec<&'a str>> {
+    let head = bug.text.lines().take_while(|line| !line.starts_with("--- "));
+    let line = head
+        .filter_map(|line| line.strip_prefix(oracle)?.strip_prefix(':'))
+        .next()?;
+    Some(line.split_whitespace().collect())
+}
+
+fn ask(tree: &Path, bug: &Bug) -> anyhow::Result<Option<(&'static str, Catch)>> {
+    for oracle in &ORACLES {
+        if let Some(words) = line_for(bug, oracle.name)
+            && let Some(catch) = (oracle.ask)(tree, &words)?
+        {
+            return Ok(Some((oracle.name, catch)));
+        }
+    }
+    Ok(None)
+}
+
+/// Explores the configurations that the patch names, each for a minute at most.
+fn ask_model(tree: &Path, configs: &[&str]) -> anyhow::Result<Option<Catch>> {
+    let output = tree.with_file_name("build");
+    let binaries = Binaries::build_into(tree, Some(&output), &["model"], Profile::Dev)?;
+    for config in configs {
+        let output = Command::new(binaries.path("model")?)
+            .args([config, "--seconds", "60"])
+            .output()
+            .context("cannot run the model")?;
+        if output.status.success() {
+            continue;
+        }
+        let trace = String::from_utf8_lossy(&output.stdout).into_owned();
+        let find = |before: &str| trace.lines().find_map(|line| line.trim().strip_prefix(before));
+        let what = find("does not hold: ").map_or_else(
+            || find("never seen: ").map(|what| format!("never seen: {what}")),
+            |what| Some(what.to_owned()),
+        );
+        let what = what.with_context(|| format!("the model failed: {trace}"))?;
+        let mut first = trace.lines().next().unwrap_or_default().split_whitespace();
+        let states = first.nth(1).unwrap_or_default().to_owned();
+        return Ok(Some(Catch {
+            what,
+            after: format!("{states} states of {config}"),
+            trace,
+        }));
+    }
+    Ok(None)
+}
+
+fn seconds(time: Duration) -> String {
+    format!("{:.0} s", time.as_secs_f64())
+}
