@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use election_core::candidate::Settings;
 use election_core::{Identity, Incarnation, LeaseKey, Timing, TimingError, Version, Versions, wire};
+use futures::future::BoxFuture;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::OwnerReference;
 
 use crate::client::{Failure, classify};
@@ -15,6 +16,9 @@ use crate::leadership::Candidate;
 use crate::shell;
 use crate::watch::{self, ReadError};
 use crate::watchdog::Overrun;
+
+/// Starts a task: what `tokio::spawn` does, or a stand-in for it.
+pub(crate) type Spawner = Box<dyn FnOnce(BoxFuture<'static, ()>) + Send>;
 
 /// How a process joins an election; see [`Candidate::builder`].
 pub struct Builder {
@@ -29,6 +33,7 @@ pub struct Builder {
     pub(crate) clock: Option<SharedClock>,
     pub(crate) incarnation: Option<Incarnation>,
     pub(crate) work_client: Option<kube::Client>,
+    pub(crate) spawner: Option<Spawner>,
     pub(crate) shutdown: Pin<Box<dyn Future<Output = ()> + Send>>,
 }
 
@@ -106,6 +111,7 @@ impl Builder {
             clock: None,
             incarnation: None,
             work_client: None,
+            spawner: None,
             shutdown: Box::pin(std::future::pending()),
         }
     }
@@ -180,6 +186,14 @@ impl Builder {
     #[must_use]
     pub fn incarnation(mut self, incarnation: impl Into<Incarnation>) -> Self {
         self.incarnation = Some(incarnation.into());
+        self
+    }
+
+    /// What starts the task of the election; for simulations, which stop and crash all tasks of a process at once. Default:
+    /// `tokio::spawn`.
+    #[must_use]
+    pub fn spawner(mut self, spawner: impl FnOnce(BoxFuture<'static, ()>) + Send + 'static) -> Self {
+        self.spawner = Some(Box::new(spawner));
         self
     }
 

@@ -57,6 +57,7 @@ pub async fn run(
         clock.sleep_until(clock.now() + LAST_EVENTS).await;
     };
     tokio::select! {
+        biased;
         () = electing => {}
         () = publisher.run() => {}
     }

@@ -1,0 +1,271 @@
+//! The checker: it knows true time, what the server really stores, and what each process holds, and decides S1 to S8.
+//!
+//! It trusts nothing that a process believes but its right to act: the guard of a term, and the deadline by the clock of its
+//! machine. What becomes of the leases after the faults have ended (L1 to L5) is judged in `aftermath`.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fmt;
+use std::sync::Arc;
+use std::time::Duration;
+
+use candidate::TermWatch;
+use candidate::clock::Clock;
+use election_core::{FencingToken, IdentityLease, LeaderLease, LeaseKey, LeaseState, Mono, Versions};
+
+use crate::time::MachineClock;
+
+/// A rule of the protocol that was broken.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Violation {
+    /// Its name in docs/protocol.md.
+    pub rule: &'static str,
+    /// What happened.
+    pub what: String,
+    /// When, in true time.
+    pub at: Duration,
+}
+
+impl fmt::Display for Violation {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} {} at {:.3} s", self.rule, self.what, self.at.as_secs_f64())
+    }
+}
+
+/// The number of a process: each start has its own.
+pub(crate) type Pid = u32;
+
+/// A term that a process believes in.
+pub(crate) struct Term {
+    pub(crate) pid: Pid,
+    pub(crate) name: Arc<str>,
+    pub(crate) clock: Arc<MachineClock>,
+    pub(crate) watch: TermWatch,
+    /// The library shows its deadline this much early.
+    pub(crate) margin: Duration,
+    pub(crate) token: FencingToken,
+    /// The guard exists.
+    running: bool,
+    /// By when everything of it must be over, as last known.
+    deadline: Mono,
+    /// Requests of its work that may still land.
+    under_way: BTreeSet<u64>,
+}
+
+impl Term {
+    pub(crate) fn new(
+        (pid, name): (Pid, Arc<str>),
+        clock: Arc<MachineClock>,
+        watch: TermWatch,
+        margin: Duration,
+        token: FencingToken,
+    ) -> Self {
+        let mut term = Self {
+            pid,
+            name,
+            clock,
+            watch,
+            margin,
+            token,
+            running: true,
+            deadline: Mono::default(),
+            under_way: BTreeSet::new(),
+        };
+        term.look();
+        term
+    }
+
+    /// What the process knows of its deadline now.
+    fn look(&mut self) {
+        if self.running {
+            let now = self.watch.current();
+            self.deadline = now.kill_at.unwrap_or(now.deadline) + self.margin;
+        }
+    }
+
+    /// Whether its deadline lies ahead, by the clock that decides.
+    fn is_open(&mut self) -> bool {
+        self.look();
+        self.clock.now() < self.deadline
+    }
+
+    fn may_act(&mut self) -> bool {
+        self.running && self.is_open()
+    }
+}
+
+/// What is known of one leader lease.
+#[derive(Default)]
+pub(crate) struct Book {
+    pub(crate) stored: Option<LeaderLease>,
+    last_token: Option<FencingToken>,
+    /// The highest token that the shared object has seen.
+    pub(crate) shared_token: Option<FencingToken>,
+    terms: Vec<Term>,
+}
+
+/// What is known of one identity lease.
+#[derive(Default)]
+pub(crate) struct IdentityBook {
+    pub(crate) stored: Option<IdentityLease>,
+    /// All that it ever said of itself; nothing for a time when it said nothing that counts.
+    pub(crate) said: Vec<Option<Versions>>,
+    /// The leader leases that it ever named.
+    pub(crate) named: BTreeSet<LeaseKey>,
+}
+
+/// Everything that the checker knows.
+#[derive(Default)]
+pub(crate) struct Ledger {
+    pub(crate) violation: Option<Violation>,
+    pub(crate) leases: BTreeMap<LeaseKey, Book>,
+    pub(crate) identities: BTreeMap<LeaseKey, IdentityBook>,
+    /// Terms that began.
+    pub(crate) terms: u64,
+    /// Terms that ended.
+    pub(crate) ended: u64,
+    /// Writes of electors that changed a leader lease.
+    pub(crate) elector_writes: u64,
+    /// Writes of the leaders' work that landed.
+    pub(crate) acts: u64,
+}
+
+impl Ledger {
+    /// Notes the first rule that was broken; what follows from it says nothing new.
+    pub(crate) fn broken(&mut self, rule: &'static str, at: Duration, what: impl fmt::Display) {
+        if self.violation.is_none() {
+            let what = what.to_string();
+            self.violation = Some(Violation { rule, what, at });
+        }
+    }
+
+    /// A process got the guard of a term. Invariants: S2, S6.
+    pub(crate) fn begins(&mut self, at: Duration, lease: &LeaseKey, term: Term) {
+        self.terms += 1;
+        let book = self.leases.entry(lease.clone()).or_default();
+        let mut broken = None;
+        if let Some(last) = &book.last_token
+            && *last >= term.token
+        {
+            let (name, token) = (&term.name, &term.token);
+            broken = Some((
+                "S2",
+                format!("{name} leads {lease} with token {token} after {last}"),
+            ));
+        }
+        for other in book.terms.iter_mut().filter(|other| !other.running) {
+            if !other.under_way.is_empty() && other.is_open() {
+                let (new, old) = (&term.name, &other.name);
+                let what = format!("{new} begins on {lease} while a request of {old}'s work is under way");
+                broken = Some(("S6", what));
+            }
+        }
+        book.last_token = Some(term.token.clone());
+        book.terms.push(term);
+        if let Some((rule, what)) = broken {
+            self.broken(rule, at, what);
+        }
+        self.check(at, lease);
+    }
+
+    /// The guard of the process is gone, or the process is. `late` when its work must have stopped before.
+    pub(crate) fn ends(&mut self, lease: &LeaseKey, pid: Pid) {
+        let Some(book) = self.leases.get_mut(lease) else {
+            return;
+        };
+        for term in book
+            .terms
+            .iter_mut()
+            .filter(|term| term.pid == pid && term.running)
+        {
+            term.look();
+            term.running = false;
+            self.ended += 1;
+        }
+        book.terms
+            .retain(|term| term.running || !term.under_way.is_empty());
+    }
+
+    /// The work of a process must have stopped at its deadline. Invariant: S6.
+    pub(crate) fn stopped_in_time(&mut self, at: Duration, lease: &LeaseKey, pid: Pid, slack: Duration) {
+        let term = self.leases.get_mut(lease).and_then(|book| {
+            let mut terms = book.terms.iter_mut();
+            terms.find(|term| term.pid == pid && term.running)
+        });
+        if let Some(term) = term {
+            term.look();
+            let late = term.clock.now().since(term.deadline + slack);
+            if !late.is_zero() {
+                let what = format!(
+                    "the work of {} on {lease} runs {late:?} after its deadline",
+                    term.name
+                );
+                self.broken("S6", at, what);
+            }
+        }
+    }
+
+    /// Whether somebody may act on a lease now: who, and the number of them. Invariants: S1, S3.
+    pub(crate) fn check(&mut self, at: Duration, lease: &LeaseKey) {
+        let Some(book) = self.leases.get_mut(lease) else {
+            return;
+        };
+        if book.terms.is_empty() {
+            return;
+        }
+        let terms = book.terms.iter_mut();
+        let acting: Vec<&Term> = terms
+            .filter_map(|term| term.may_act().then_some(&*term))
+            .collect();
+        let offered = |lease: &LeaderLease| lease.state() == LeaseState::Offered;
+        let broken = match (&acting[..], &book.stored) {
+            ([one, other, ..], _) => Some((
+                "S1",
+                format!("{} and {} may both act on {lease}", one.name, other.name),
+            )),
+            ([one], Some(stored)) if offered(stored) => {
+                Some(("S3", format!("{} may act on {lease}, which is offered", one.name)))
+            }
+            _ => None,
+        };
+        if let Some((rule, what)) = broken {
+            self.broken(rule, at, what);
+        }
+    }
+
+    /// The only process that may act on a lease now.
+    pub(crate) fn acting(&mut self, lease: &LeaseKey) -> Option<(Pid, FencingToken)> {
+        let terms = self.leases.get_mut(lease)?.terms.iter_mut();
+        let mut acting = terms.filter_map(|term| term.may_act().then(|| (term.pid, term.token.clone())));
+        acting.next()
+    }
+
+    /// A request of a leader's work leaves its process. Invariant: S1.
+    pub(crate) fn work_sent(&mut self, at: Duration, lease: &LeaseKey, pid: Pid, request: u64) {
+        let term = self.leases.get_mut(lease).and_then(|book| {
+            let mut terms = book.terms.iter_mut();
+            terms.find(|term| term.pid == pid && term.running)
+        });
+        let may_act = term.is_some_and(|term| {
+            let may_act = term.may_act();
+            if may_act {
+                term.under_way.insert(request);
+            }
+            may_act
+        });
+        if !may_act {
+            let what = format!("process {pid} acts on {lease} without the right to");
+            self.broken("S1", at, what);
+        }
+    }
+
+    /// A request of somebody's work has landed, or never will.
+    pub(crate) fn work_over(&mut self, request: u64) {
+        for book in self.leases.values_mut() {
+            for term in &mut book.terms {
+                term.under_way.remove(&request);
+            }
+            book.terms
+                .retain(|term| term.running || !term.under_way.is_empty());
+        }
+    }
+}
