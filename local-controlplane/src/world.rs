@@ -23,7 +23,9 @@ pub(crate) fn monotonic() -> tokio::time::Instant {
 
 /// Wall time for people to read.
 pub(crate) fn wall() -> Timestamp {
-    SIMULATED.get().map_or_else(Timestamp::now, |(base, since)| base + since.elapsed())
+    SIMULATED
+        .get()
+        .map_or_else(Timestamp::now, |(base, since)| base + since.elapsed())
 }
 
 thread_local! {

@@ -72,7 +72,7 @@ impl Plan {
         let mut plan = Self {
             seed,
             lease,
-            identity: u32::try_from(dice.pick(&[2, 4, 10, 30])).unwrap_or(10),
+            identity: lease * u32::try_from(dice.pick(&[2, 4, 10])).unwrap_or(4),
             candidates,
             finishes,
             happenings: Vec::new(),
@@ -81,7 +81,7 @@ impl Plan {
             outage: dice.percent(20),
         };
         if plan.buries {
-            plan.identity = 2;
+            plan.identity = lease;
         }
         plan.fill(&mut dice, only, unit);
         plan

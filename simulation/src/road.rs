@@ -11,7 +11,8 @@ use http_body_util::combinators::UnsyncBoxBody;
 use http_body_util::{BodyExt, Full};
 use kube::client::Body;
 use serde_json::json;
-use tokio::sync::{oneshot, watch};
+use tokio::sync::futures::OwnedNotified;
+use tokio::sync::{Notify, oneshot};
 use tower::BoxError;
 
 use crate::class::{Class, PerClass};
@@ -44,6 +45,37 @@ pub(crate) struct Conditions {
     pub(crate) gone: u32,
     /// The process crashes at a write: before it lands, or after it.
     pub(crate) crash: Option<Crash>,
+}
+
+/// The conditions of a road, and who waits for others. A `watch` channel would wake watches in an order of chance.
+#[derive(Debug, Default)]
+pub(crate) struct Weather {
+    now: Mutex<Conditions>,
+    changed: Arc<Notify>,
+}
+
+impl Weather {
+    pub(crate) fn new(now: Conditions) -> Arc<Self> {
+        Arc::new(Self {
+            now: Mutex::new(now),
+            changed: Arc::default(),
+        })
+    }
+
+    /// What holds now.
+    pub(crate) fn now(&self) -> MutexGuard<'_, Conditions> {
+        self.now.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    pub(crate) fn change(&self, change: impl FnOnce(&mut Conditions)) {
+        change(&mut self.now());
+        self.changed.notify_waiters();
+    }
+
+    /// Resolves at the next change after this call.
+    pub(crate) fn changed(&self) -> OwnedNotified {
+        self.changed.clone().notified_owned()
+    }
 }
 
 /// When a process crashes.
@@ -90,7 +122,7 @@ pub(crate) struct Road {
     pid: Pid,
     author: Author,
     process: Process,
-    conditions: Arc<watch::Sender<Conditions>>,
+    pub(crate) weather: Arc<Weather>,
     dice: Mutex<Dice>,
 }
 
@@ -103,19 +135,14 @@ pub(crate) struct Traveller {
 }
 
 impl Road {
-    pub(crate) fn new(
-        shared: Arc<Shared>,
-        who: Traveller,
-        conditions: Arc<watch::Sender<Conditions>>,
-        dice: Dice,
-    ) -> Arc<Self> {
+    pub(crate) fn new(shared: Arc<Shared>, who: Traveller, weather: Arc<Weather>, dice: Dice) -> Arc<Self> {
         Arc::new(Self {
             shared,
             name: who.name,
             pid: who.pid,
             author: who.author,
             process: who.process,
-            conditions,
+            weather,
             dice: Mutex::new(dice),
         })
     }
@@ -131,13 +158,9 @@ impl Road {
         self.dice.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    pub(crate) fn follow(&self) -> watch::Receiver<Conditions> {
-        self.conditions.subscribe()
-    }
-
     /// How long one way takes now.
     pub(crate) fn latency(&self) -> Duration {
-        let longest = self.conditions.borrow().latency;
+        let longest = self.weather.now().latency;
         if longest == 0 {
             return Duration::ZERO;
         }
@@ -149,7 +172,7 @@ impl Road {
     }
 
     fn fate(&self, call: &Call) -> Fate {
-        let conditions = self.conditions.borrow();
+        let conditions = self.weather.now();
         let mut dice = self.dice();
         let mut meets = |class| dice.percent(conditions.chance.get(class));
         let lost = meets(Class::LostRequest);
@@ -193,7 +216,7 @@ impl Road {
         self.shared.sent(&self.author, &self.name, self.pid, &call);
         let fate = self.fate(&call);
         let crash = match call.writes_lease() {
-            true => self.conditions.borrow().crash,
+            true => self.weather.now().crash,
             false => None,
         };
         if crash == Some(Crash::BeforeLanding) {
@@ -282,7 +305,7 @@ impl Road {
 
     /// How a request or an answer ends that cannot pass now.
     fn blocked(&self) -> Option<Option<Result<Answer, BoxError>>> {
-        if self.conditions.borrow().parted {
+        if self.weather.now().parted {
             self.shared.count(Class::Partition);
             return Some(None);
         }

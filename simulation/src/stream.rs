@@ -10,7 +10,7 @@ use http_body::Frame;
 use http_body_util::{BodyDataStream, BodyExt, StreamBody};
 use local_controlplane::ApiBody;
 use serde_json::json;
-use tokio::sync::watch;
+use tokio::sync::futures::OwnedNotified;
 use tower::BoxError;
 
 use crate::class::Class;
@@ -26,14 +26,12 @@ pub(crate) fn body(
     body: ApiBody,
     after: String,
 ) -> impl http_body::Body<Data = Bytes, Error = BoxError> + Send + 'static {
-    let conditions = road.follow();
     let (cuts, gone) = {
-        let now = conditions.borrow();
+        let now = road.weather.now();
         (now.cuts, now.gone)
     };
     let watched = Watched {
         road,
-        conditions,
         server: body.into_data_stream(),
         cuts,
         gone,
@@ -50,7 +48,6 @@ pub(crate) fn body(
 
 struct Watched {
     road: Arc<Road>,
-    conditions: watch::Receiver<Conditions>,
     server: BodyDataStream<ApiBody>,
     cuts: u32,
     gone: u32,
@@ -66,7 +63,8 @@ impl Watched {
             if self.over {
                 return None;
             }
-            let now = self.conditions.borrow_and_update().clone();
+            let changed = self.road.weather.changed();
+            let now = self.road.weather.now().clone();
             if now.cuts != self.cuts {
                 self.over = true;
                 self.road.shared.count(Class::WatchCut);
@@ -79,11 +77,11 @@ impl Watched {
                 return Some(Ok(error_gone()));
             }
             if now.parted {
-                self.changed().await;
+                changed.await;
                 continue;
             }
             if now.held {
-                if let Some(bookmark) = self.hold().await {
+                if let Some(bookmark) = self.hold(changed).await {
                     return Some(Ok(bookmark));
                 }
                 continue;
@@ -93,11 +91,7 @@ impl Watched {
             }
             let frame = tokio::select! {
                 biased;
-                changed = self.conditions.changed() => {
-                    // The sender lives as long as the road.
-                    debug_assert!(changed.is_ok(), "conditions outlive watches");
-                    continue;
-                }
+                () = changed => continue,
                 frame = self.server.next() => frame,
             };
             let Some(Ok(frame)) = frame else {
@@ -108,19 +102,12 @@ impl Watched {
         }
     }
 
-    /// Waits until something else holds.
-    async fn changed(&mut self) {
-        if self.conditions.changed().await.is_err() {
-            std::future::pending::<()>().await;
-        }
-    }
-
     /// A bookmark, honest about what was not told yet.
-    async fn hold(&mut self) -> Option<Bytes> {
+    async fn hold(&mut self, changed: OwnedNotified) -> Option<Bytes> {
         tokio::select! {
             biased;
             () = wait(BOOKMARKS) => {}
-            () = self.changed() => return None,
+            () = changed => return None,
         }
         self.road.shared.count(Class::BookmarkOnly);
         Some(bookmark(&self.last))

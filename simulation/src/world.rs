@@ -19,7 +19,7 @@ use crate::host::Process;
 use crate::ledger::Pid;
 use crate::people;
 use crate::plan::{Plan, version_of};
-use crate::road::{Conditions, Road, Traveller};
+use crate::road::{Conditions, Road, Traveller, Weather};
 use crate::shared::{Shared, TOKEN};
 use crate::time::{MachineClock, spawn};
 use crate::writes::Author;
@@ -34,7 +34,7 @@ const SLACK: Duration = Duration::from_millis(5);
 pub(crate) struct Actor {
     pub(crate) role: Role,
     pub(crate) clock: Arc<MachineClock>,
-    pub(crate) conditions: Arc<watch::Sender<Conditions>>,
+    pub(crate) weather: Arc<Weather>,
     pub(crate) current: Option<Started>,
     /// It was asked to leave, or is dead for good.
     pub(crate) gone: bool,
@@ -195,7 +195,7 @@ impl World {
         self.actors.push(Actor {
             role,
             clock: Arc::new(MachineClock::new(self.shared.truth, boot * 1_000_000_000)),
-            conditions: Arc::new(watch::Sender::new(self.base.clone())),
+            weather: Weather::new(self.base.clone()),
             current: None,
             gone: false,
             name,
@@ -228,7 +228,7 @@ impl World {
         };
         let dice = Dice::new(seed, u64::from(pid) << 20);
         let place = Place {
-            road: Road::new(self.shared.clone(), who, actor.conditions.clone(), dice),
+            road: Road::new(self.shared.clone(), who, actor.weather.clone(), dice),
             shared: self.shared.clone(),
             clock: actor.clock.clone(),
             process: process.clone(),
@@ -357,7 +357,7 @@ impl World {
 
     /// What one condition of a machine's road is from now on.
     pub(crate) fn road(&self, index: usize, change: impl FnOnce(&mut Conditions)) {
-        self.actors[index].conditions.send_modify(change);
+        self.actors[index].weather.change(change);
     }
 
     /// The number of a candidate, by a number of the plan.
