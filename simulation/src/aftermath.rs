@@ -7,6 +7,7 @@ use std::time::Duration;
 use candidate::LeaseKey;
 use election_core::{FencingToken, Strategy, Versions};
 
+use crate::class::Class;
 use crate::happen::Deed;
 use crate::ledger::Pid;
 use crate::shared::Outage;
@@ -192,6 +193,13 @@ impl World {
     /// A while without a write of an elector, and then an outage that changes nothing. Invariants: L3, L5.
     async fn endure(&mut self, within: Duration) {
         let unit = self.lease_seconds().duration();
+        // What was edited on an identity lease stays until its candidate writes it the next time.
+        let edited = [Class::Corrupted, Class::VersionChange];
+        if edited.iter().any(|class| self.shared.counts().get(*class) > 0) {
+            let interval = Duration::from_secs(self.plan.identity.into()) / 2;
+            self.pass(self.shared.truth.now() + on_slow_clocks(interval) + unit)
+                .await;
+        }
         let until = self.shared.truth.now() + on_slow_clocks(within);
         loop {
             let before = self.state();

@@ -97,8 +97,14 @@ impl Plan {
         let mut happenings = Vec::new();
         for _ in 0..kinds {
             let class = dice.pick(&from);
-            if class == Class::Crowd && only.is_empty() && !dice.percent(4) {
-                continue;
+            if class == Class::Crowd {
+                // Each candidate's every write wakes all others.
+                if only.is_empty() && !dice.percent(2) {
+                    continue;
+                }
+                self.identity = self.lease * 10;
+                self.active = self.active.min(unit * 4);
+                self.buries = false;
             }
             for _ in 0..times(class, dice) {
                 happenings.push(self.happening(class, dice, unit));
@@ -129,7 +135,7 @@ impl Plan {
             Class::WatchLag => dice.within(1, unit),
             Class::SlowServer => dice.within(unit / 50, unit / 3),
             Class::ClockRate => dice.within(900, 1100),
-            Class::Crowd => dice.within(100, 200),
+            Class::Crowd => dice.within(100, 130),
             Class::Namespaces => dice.within(1, 3),
             _ => dice.below(1000),
         };

@@ -126,14 +126,18 @@ impl Ledger {
             );
             self.broken("S4", at, what);
         }
-        let named = |holder: &Identity| {
-            let key = LeaseKey::new(old.key.namespace(), holder.as_str());
-            let book = self.identities.get(&key);
-            book.is_some_and(|book| book.named.contains(&old.key))
+        // An elector offers to those who stand; an outgoing leader hands over to whom it finds nominated.
+        let may_offer = |holder: &Identity| match author {
+            Author::Elector => {
+                let key = LeaseKey::new(old.key.namespace(), holder.as_str());
+                let book = self.identities.get(&key);
+                book.is_some_and(|book| book.named.contains(&old.key))
+            }
+            _ => was.preferred_holder.as_ref() == Some(holder),
         };
-        if is.state() == LeaseState::Offered && is.holder.as_ref().is_some_and(|holder| !named(holder)) {
+        if is.state() == LeaseState::Offered && !is.holder.as_ref().is_some_and(may_offer) {
             let what = format!(
-                "{author:?} offers {} to {:?}, which never stood for it",
+                "{author:?} offers {} to {:?}, who does not stand for it",
                 old.key, is.holder
             );
             self.broken("S4", at, what);
