@@ -116,13 +116,13 @@ async fn lead(place: &Place, program: &Program, leadership: Leadership) {
     let token = leadership.token().clone();
     let lease = &program.lease;
     shared.say(format_args!("{name} leads {lease} with token {token}"));
-    let term = Term::new(
-        (*pid, name.clone()),
-        clock.clone(),
-        leadership.watch(),
-        margin,
-        token.clone(),
-    );
+    // The library shows its deadline by this margin early.
+    let mut watch = leadership.watch();
+    let known = Box::new(move || {
+        let now = watch.current();
+        now.kill_at.unwrap_or(now.deadline) + margin
+    });
+    let term = Term::new((*pid, name.clone()), clock.clone(), known, token.clone());
     shared.ledger().begins(shared.truth.now(), lease, term);
     let work = work(place.clone(), program.clone(), leadership.client(), token);
     match program.style {

@@ -152,28 +152,26 @@ impl World {
             .map(|(_, program, _)| program.identity.to_string())
     }
 
+    /// An identity lease whose process is gone.
+    fn dead_candidate(&self) -> Option<LeaseKey> {
+        let running = self.actors.iter().filter(|actor| actor.is_running());
+        let alive: BTreeSet<LeaseKey> = running
+            .filter_map(|actor| actor.program())
+            .map(|program| LeaseKey::new(program.lease.namespace(), program.identity.as_str()))
+            .collect();
+        let ledger = self.shared.ledger();
+        let mut dead = ledger.identities.iter().filter(|(key, book)| {
+            let stored = book.stored.as_ref();
+            stored.is_some_and(|stored| stored.incarnation.is_some()) && !alive.contains(key)
+        });
+        dead.next().map(|(key, _)| key.clone())
+    }
+
     /// Invariant: L4.
     async fn bury(&mut self, within: Duration) {
         let until = self.shared.truth.now() + on_slow_clocks(within);
         loop {
-            let alive: BTreeSet<LeaseKey> = self
-                .actors
-                .iter()
-                .filter(|actor| actor.is_running())
-                .filter_map(|actor| actor.program())
-                .map(|program| LeaseKey::new(program.lease.namespace(), program.identity.as_str()))
-                .collect();
-            let (now, left) = {
-                let ledger = self.shared.ledger();
-                let mut dead = ledger.identities.iter().filter(|(key, book)| {
-                    let process = book
-                        .stored
-                        .as_ref()
-                        .is_some_and(|stored| stored.incarnation.is_some());
-                    process && !alive.contains(key)
-                });
-                (self.shared.truth.now(), dead.next().map(|(key, _)| key.clone()))
-            };
+            let (now, left) = (self.shared.truth.now(), self.dead_candidate());
             if left.is_none() || self.shared.ledger().violation.is_some() {
                 return;
             }
@@ -193,11 +191,12 @@ impl World {
     /// A while without a write of an elector, and then an outage that changes nothing. Invariants: L3, L5.
     async fn endure(&mut self, within: Duration) {
         let unit = self.lease_seconds().duration();
-        // What was edited on an identity lease stays until its candidate writes it the next time.
+        // The dead count as alive for a while, and what people edited stays until its candidate writes it the next time.
         let edited = [Class::Corrupted, Class::VersionChange];
-        if edited.iter().any(|class| self.shared.counts().get(*class) > 0) {
-            let interval = Duration::from_secs(self.plan.identity.into()) / 2;
-            self.pass(self.shared.truth.now() + on_slow_clocks(interval) + unit)
+        let edited = edited.iter().any(|class| self.shared.counts().get(*class) > 0);
+        if edited || self.dead_candidate().is_some() {
+            let identity = Duration::from_secs(self.plan.identity.into());
+            self.pass(self.shared.truth.now() + on_slow_clocks(identity) + unit)
                 .await;
         }
         let until = self.shared.truth.now() + on_slow_clocks(within);

@@ -121,3 +121,73 @@ impl<F: FnMut() + Send + Unpin> Future for Running<F> {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use tokio::sync::mpsc;
+
+    use super::*;
+    use crate::time::{spawn, wait};
+
+    /// A process whose first task counts seconds and whose second, started by the first, is told of each.
+    fn process() -> (Process, mpsc::UnboundedReceiver<u64>) {
+        let (told, hears) = mpsc::unbounded_channel();
+        let process = Process::default();
+        let inner = process.clone();
+        process.spawn(Box::pin(async move {
+            let (within, mut heard) = mpsc::unbounded_channel();
+            inner.spawn(Box::pin(async move {
+                while let Some(second) = heard.recv().await {
+                    let _ = told.send(second);
+                }
+            }));
+            for second in 1..=10 {
+                wait(Duration::from_secs(1)).await;
+                let _ = within.send(second);
+            }
+        }));
+        spawn(process.run(|| {}));
+        (process, hears)
+    }
+
+    fn all(hears: &mut mpsc::UnboundedReceiver<u64>) -> Vec<u64> {
+        std::iter::from_fn(|| hears.try_recv().ok()).collect()
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_stopped_process_does_nothing_and_goes_on_when_it_is_continued() {
+        let (process, mut hears) = process();
+        wait(Duration::from_millis(2500)).await;
+        assert_eq!(all(&mut hears), [1, 2]);
+        process.stop(true);
+        wait(Duration::from_secs(3)).await;
+        assert!(all(&mut hears).is_empty());
+        process.stop(false);
+        wait(Duration::from_millis(10)).await;
+        assert_eq!(
+            all(&mut hears),
+            [3],
+            "the timer that fired meanwhile is due at once"
+        );
+        assert!(!process.has_ended());
+        wait(Duration::from_secs(10)).await;
+        assert_eq!(all(&mut hears), [4, 5, 6, 7, 8, 9, 10]);
+        assert!(process.has_ended() && !process.has_crashed());
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_crash_drops_all_tasks_even_of_a_stopped_process() {
+        for stopped in [false, true] {
+            let (process, mut hears) = process();
+            wait(Duration::from_millis(1500)).await;
+            process.stop(stopped);
+            process.crash();
+            wait(Duration::from_millis(1)).await;
+            assert_eq!(all(&mut hears), [1]);
+            assert!(hears.is_closed(), "its tasks are dropped");
+            assert!(process.has_crashed());
+        }
+    }
+}

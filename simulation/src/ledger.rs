@@ -8,7 +8,6 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
-use candidate::TermWatch;
 use candidate::clock::Clock;
 use election_core::{FencingToken, IdentityLease, LeaderLease, LeaseKey, LeaseState, Mono, Versions};
 
@@ -34,18 +33,20 @@ impl fmt::Display for Violation {
 /// The number of a process: each start has its own.
 pub(crate) type Pid = u32;
 
+/// Asks a process for the deadline of its term.
+pub(crate) type Deadline = Box<dyn FnMut() -> Mono + Send>;
+
 /// A term that a process believes in.
 pub(crate) struct Term {
     pub(crate) pid: Pid,
     pub(crate) name: Arc<str>,
-    pub(crate) clock: Arc<MachineClock>,
-    pub(crate) watch: TermWatch,
-    /// The library shows its deadline this much early.
-    pub(crate) margin: Duration,
+    clock: Arc<MachineClock>,
+    /// By when everything of it must be over, as the process knows it now.
+    known: Deadline,
     pub(crate) token: FencingToken,
     /// The guard exists.
     running: bool,
-    /// By when everything of it must be over, as last known.
+    /// What was known when the guard last existed.
     deadline: Mono,
     /// Requests of its work that may still land.
     under_way: BTreeSet<u64>,
@@ -55,16 +56,14 @@ impl Term {
     pub(crate) fn new(
         (pid, name): (Pid, Arc<str>),
         clock: Arc<MachineClock>,
-        watch: TermWatch,
-        margin: Duration,
+        known: Deadline,
         token: FencingToken,
     ) -> Self {
         let mut term = Self {
             pid,
             name,
             clock,
-            watch,
-            margin,
+            known,
             token,
             running: true,
             deadline: Mono::default(),
@@ -77,8 +76,7 @@ impl Term {
     /// What the process knows of its deadline now.
     fn look(&mut self) {
         if self.running {
-            let now = self.watch.current();
-            self.deadline = now.kill_at.unwrap_or(now.deadline) + self.margin;
+            self.deadline = (self.known)();
         }
     }
 
@@ -167,7 +165,7 @@ impl Ledger {
         self.check(at, lease);
     }
 
-    /// The guard of the process is gone, or the process is. `late` when its work must have stopped before.
+    /// The guard of the process is gone, or the process is.
     pub(crate) fn ends(&mut self, lease: &LeaseKey, pid: Pid) {
         let Some(book) = self.leases.get_mut(lease) else {
             return;
@@ -204,7 +202,7 @@ impl Ledger {
         }
     }
 
-    /// Whether somebody may act on a lease now: who, and the number of them. Invariants: S1, S3.
+    /// At most one process may act on a lease, and nobody while it is offered. Invariants: S1, S3.
     pub(crate) fn check(&mut self, at: Duration, lease: &LeaseKey) {
         let Some(book) = self.leases.get_mut(lease) else {
             return;
@@ -266,6 +264,183 @@ impl Ledger {
             }
             book.terms
                 .retain(|term| term.running || !term.under_way.is_empty());
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Mutex;
+
+    use election_core::{Record, Revision, Uid, Wall};
+
+    use super::*;
+    use crate::time::Truth;
+
+    /// A ledger in the middle of a run, with the processes of a test.
+    struct Scene {
+        ledger: Ledger,
+        truth: Truth,
+        lease: LeaseKey,
+    }
+
+    /// The deadline of a process, which a test moves.
+    type Moved = Arc<Mutex<Mono>>;
+
+    impl Scene {
+        fn new() -> Self {
+            Self {
+                ledger: Ledger::default(),
+                truth: Truth::begin(),
+                lease: LeaseKey::new("default", "demo"),
+            }
+        }
+
+        /// A process begins a term that lasts for so many milliseconds of its clock, which has a rate.
+        fn begins(&mut self, pid: Pid, token: &str, lasts: u64, rate: u64) -> Moved {
+            let clock = MachineClock::new(self.truth, 0);
+            clock.set_rate(rate);
+            let deadline = Arc::new(Mutex::new(Mono::from_nanos(lasts * 1_000_000)));
+            let known = deadline.clone();
+            let term = Term::new(
+                (pid, format!("process-{pid}").into()),
+                Arc::new(clock),
+                Box::new(move || *known.lock().unwrap()),
+                FencingToken::new(Revision::new(token)),
+            );
+            let (at, lease) = (self.truth.now(), self.lease.clone());
+            self.ledger.begins(at, &lease, term);
+            deadline
+        }
+
+        fn check(&mut self) -> Option<&'static str> {
+            let (at, lease) = (self.truth.now(), self.lease.clone());
+            self.ledger.check(at, &lease);
+            self.rule()
+        }
+
+        fn rule(&self) -> Option<&'static str> {
+            self.ledger.violation.as_ref().map(|violation| violation.rule)
+        }
+
+        async fn until(&self, millis: u64) {
+            self.truth.reach(Duration::from_millis(millis)).await;
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn two_that_may_act_are_seen_by_true_time() {
+        // A clock that runs slow lets its process act for longer than it believes.
+        for (rate, begins, broken) in [(1000, 1001, None), (900, 1001, Some("S1")), (900, 1112, None)] {
+            let mut scene = Scene::new();
+            scene.begins(1, "5", 1000, rate);
+            scene.until(begins).await;
+            scene.begins(2, "6", 5000, 1000);
+            assert_eq!(scene.rule(), broken, "rate {rate}, second term at {begins} ms");
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_deadline_that_comes_back_is_seen() {
+        let mut scene = Scene::new();
+        let deadline = scene.begins(1, "5", 1000, 1000);
+        scene.until(1500).await;
+        scene.begins(2, "6", 5000, 1000);
+        assert_eq!(scene.check(), None);
+        *deadline.lock().unwrap() = Mono::from_nanos(2_000_000_000);
+        assert_eq!(scene.check(), Some("S1"));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_guard_that_is_gone_and_a_process_that_is_gone_act_no_more() {
+        let mut scene = Scene::new();
+        scene.begins(1, "5", 1000, 1000);
+        let lease = scene.lease.clone();
+        scene.ledger.ends(&lease, 1);
+        scene.begins(2, "6", 1000, 1000);
+        assert_eq!(scene.check(), None);
+        assert_eq!((scene.ledger.terms, scene.ledger.ended), (2, 1));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn tokens_rise() {
+        for (second, broken) in [("10", None), ("9", Some("S2")), ("8", Some("S2"))] {
+            let mut scene = Scene::new();
+            scene.begins(1, "9", 0, 1000);
+            let lease = scene.lease.clone();
+            scene.ledger.ends(&lease, 1);
+            scene.begins(2, second, 1000, 1000);
+            assert_eq!(scene.rule(), broken, "token {second} after 9");
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn nobody_acts_on_an_offered_lease() {
+        let mut scene = Scene::new();
+        scene.begins(1, "5", 1000, 1000);
+        let stored = LeaderLease {
+            key: scene.lease.clone(),
+            uid: Uid::new("u"),
+            revision: Revision::new("7"),
+            record: Record {
+                holder: Some("bravo".into()),
+                ..Record::default()
+            },
+            strategy: None,
+        };
+        let lease = scene.lease.clone();
+        scene.ledger.leases.entry(lease).or_default().stored = Some(stored.clone());
+        assert_eq!(scene.check(), Some("S3"));
+        scene.ledger.violation = None;
+        let mut held = stored;
+        held.record.renew_time = Some(Wall::default());
+        let lease = scene.lease.clone();
+        scene.ledger.leases.entry(lease).or_default().stored = Some(held);
+        assert_eq!(scene.check(), None);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn work_acts_only_within_its_term() {
+        let mut scene = Scene::new();
+        scene.begins(1, "5", 1000, 1000);
+        let lease = scene.lease.clone();
+        scene.ledger.work_sent(scene.truth.now(), &lease, 1, 70);
+        assert_eq!(scene.rule(), None);
+        scene.until(1001).await;
+        scene.ledger.work_sent(scene.truth.now(), &lease, 1, 71);
+        assert_eq!(scene.rule(), Some("S1"));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn new_work_waits_for_the_requests_of_the_old_until_their_deadline() {
+        for (answered, begins, broken) in [(false, 10, Some("S6")), (true, 10, None), (false, 1001, None)] {
+            let mut scene = Scene::new();
+            scene.begins(1, "5", 1000, 1000);
+            let lease = scene.lease.clone();
+            scene.ledger.work_sent(scene.truth.now(), &lease, 1, 70);
+            scene.ledger.ends(&lease, 1);
+            if answered {
+                scene.ledger.work_over(70);
+            }
+            scene.until(begins).await;
+            scene.begins(2, "6", 1000, 1000);
+            assert_eq!(
+                scene.rule(),
+                broken,
+                "answered: {answered}, second term at {begins} ms"
+            );
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn work_that_runs_after_its_deadline_is_seen() {
+        let mut scene = Scene::new();
+        scene.begins(1, "5", 1000, 1000);
+        let (lease, slack) = (scene.lease.clone(), Duration::from_millis(5));
+        for (at, broken) in [(1005, None), (1006, Some("S6"))] {
+            scene.until(at).await;
+            scene.ledger.stopped_in_time(scene.truth.now(), &lease, 1, slack);
+            assert_eq!(scene.rule(), broken, "at {at} ms");
         }
     }
 }

@@ -22,8 +22,10 @@ const MOST_RUNS: usize = 400;
 /// Shrinks a plan that fails.
 #[must_use]
 pub fn shrink(plan: &Plan) -> Shrunk {
+    let rule_of = |plan: &Plan| run(plan, Tracing::Hash).violation.map(|violation| violation.rule);
+    let rule = rule_of(plan);
     let mut search = Search {
-        rule: run(plan, Tracing::Hash).violation.map(|violation| violation.rule),
+        fails: |plan: &Plan| rule_of(plan) == rule,
         best: plan.clone(),
         runs: 1,
     };
@@ -36,13 +38,14 @@ pub fn shrink(plan: &Plan) -> Shrunk {
     }
 }
 
-struct Search {
-    rule: Option<&'static str>,
+struct Search<F> {
+    /// Whether a plan still fails in the same way.
+    fails: F,
     best: Plan,
     runs: usize,
 }
 
-impl Search {
+impl<F: FnMut(&Plan) -> bool> Search<F> {
     fn shrink(&mut self) {
         loop {
             let before = self.best.clone();
@@ -98,19 +101,68 @@ impl Search {
         plan != self.best && !plan.candidates.is_empty() && self.takes(plan)
     }
 
-    /// Whether a plan still breaks the same rule; then it is the best.
+    /// Whether a plan still fails; then it is the best.
     fn takes(&mut self, plan: Plan) -> bool {
         if self.runs >= MOST_RUNS {
             return false;
         }
         self.runs += 1;
-        let fails = run(&plan, Tracing::Hash)
-            .violation
-            .map(|violation| violation.rule)
-            == self.rule;
+        let fails = (self.fails)(&plan);
         if fails {
             self.best = plan;
         }
         fails
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::class::Class;
+    use crate::plan::Happening;
+
+    fn happening(number: u64) -> Happening {
+        Happening {
+            at: number,
+            class: Class::Pause,
+            target: number,
+            span: 1000,
+            amount: 0,
+        }
+    }
+
+    #[test]
+    fn what_does_not_matter_is_dropped_and_what_does_stays() {
+        let mut plan = Plan::new(1, &[Class::Pause]);
+        plan.happenings = (0..40).map(happening).collect();
+        plan.candidates = vec![0, 1, 2, 3];
+        plan.outage = true;
+        let has = |plan: &Plan, target| plan.happenings.iter().any(|happening| happening.target == target);
+        let mut search = Search {
+            // Two happenings together, one of them for long enough, and two candidates.
+            fails: |plan: &Plan| {
+                let long = |happening: &Happening| happening.target == 29 && happening.span >= 200;
+                has(plan, 7) && plan.happenings.iter().any(long) && plan.candidates.len() >= 2
+            },
+            best: plan,
+            runs: 0,
+        };
+        search.shrink();
+        let targets: Vec<u64> = search
+            .best
+            .happenings
+            .iter()
+            .map(|happening| happening.target)
+            .collect();
+        assert_eq!(targets, [7, 29]);
+        assert_eq!(search.best.happenings[1].span, 250);
+        assert!(
+            search.best.happenings[0].span <= 100,
+            "{}",
+            search.best.happenings[0].span
+        );
+        assert_eq!(search.best.candidates.len(), 2);
+        assert!(!search.best.outage);
+        assert!(search.runs < MOST_RUNS, "{} runs", search.runs);
     }
 }

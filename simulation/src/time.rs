@@ -143,3 +143,40 @@ impl Clock for MachineClock {
         Box::pin(tokio::time::sleep_until(self.truth.0 + at))
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test(start_paused = true)]
+    async fn a_clock_has_its_own_origin_and_rate_and_never_wakes_early() {
+        for rate in [900, 1000, 1100, 997] {
+            let truth = Truth::begin();
+            let clock = MachineClock::new(truth, 7_000_000_000);
+            clock.set_rate(rate);
+            let at = clock.now() + Duration::from_secs(9);
+            clock.sleep_until(at).await;
+            assert!(clock.now() >= at, "rate {rate}");
+            let millis = 9_000_000 / rate;
+            let took = truth.now();
+            assert!(took >= Duration::from_millis(millis), "rate {rate}: {took:?}");
+            assert!(took <= Duration::from_millis(millis + 2), "rate {rate}: {took:?}");
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn the_wall_time_of_a_machine_jumps_and_stands_still_and_its_clock_does_not() {
+        let clock = MachineClock::new(Truth::begin(), 0);
+        let wall = |micros: i64| Wall::from_micros(NOON + micros);
+        clock.step_wall(-3_600_000_000);
+        assert_eq!(clock.wall(), wall(-3_600_000_000));
+        clock.freeze_wall(true);
+        wait(Duration::from_secs(5)).await;
+        assert_eq!(clock.wall(), wall(-3_600_000_000));
+        clock.step_wall(3_600_000_000);
+        assert_eq!(clock.wall(), wall(0));
+        clock.freeze_wall(false);
+        assert_eq!(clock.wall(), wall(5_000_000));
+        assert_eq!(clock.now(), Mono::from_nanos(5_000_000_000));
+    }
+}

@@ -209,3 +209,173 @@ fn accepts(author: &Author, was: &Record, is: &Record) -> bool {
         && is.names(identity)
         && is.incarnation.as_ref() == Some(incarnation)
 }
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    fn lease(value: Value) -> Lease {
+        serde_json::from_value(value).expect("a lease")
+    }
+
+    /// A leader lease with this spec and these annotations of ours.
+    fn leader(uid: &str, spec: &Value, notes: &Value) -> Lease {
+        let mut object = json!({
+            "metadata": {"namespace": "default", "name": "demo", "uid": uid, "resourceVersion": "7"},
+            "spec": spec,
+        });
+        object["metadata"]["annotations"] = notes.clone();
+        lease(object)
+    }
+
+    fn identity(name: &str, version: &str) -> Lease {
+        lease(json!({
+            "metadata": {"namespace": "default", "name": name, "uid": name, "resourceVersion": "5", "annotations": {
+                wire::CAN_LEAD_LEASES: "default/demo",
+                wire::BINARY_VERSION: version,
+                wire::COMPATIBILITY_VERSION: version,
+            }},
+            "spec": {"holderIdentity": name},
+        }))
+    }
+
+    fn author(name: &str) -> Author {
+        Author::Candidate {
+            identity: name.into(),
+            incarnation: format!("{name}-1").into(),
+        }
+    }
+
+    /// The rule that a second write breaks, after a first one by a person.
+    fn broken(by: &Author, first: &Lease, second: &Lease) -> Option<&'static str> {
+        let mut ledger = Ledger::default();
+        let key = LeaseKey::new("default", "demo");
+        ledger.leases.entry(key).or_default();
+        for (name, version) in [("alpha", "1.30"), ("bravo", "1.30"), ("charlie", "1.29")] {
+            ledger.lease_landed(Duration::ZERO, &author(name), &identity(name, version));
+        }
+        ledger.lease_landed(Duration::ZERO, &Author::Person, first);
+        ledger.lease_landed(Duration::ZERO, by, second);
+        ledger.violation.map(|violation| violation.rule)
+    }
+
+    const TIME: &str = "2026-01-01T11:00:00.000001Z";
+
+    fn offered(to: &str, term: u32) -> Value {
+        json!({"holderIdentity": to, "leaseTransitions": term})
+    }
+
+    fn held(by: &str, term: u32) -> Value {
+        json!({"holderIdentity": by, "leaseTransitions": term, "renewTime": TIME, "acquireTime": TIME})
+    }
+
+    fn of(name: &str) -> Value {
+        json!({wire::INCARNATION: format!("{name}-1")})
+    }
+
+    #[test]
+    fn only_the_one_who_was_offered_the_lease_accepts_it_and_counts_one_term() {
+        let offer = leader("u", &offered("alpha", 3), &json!({}));
+        for (by, after, rule) in [
+            ("alpha", leader("u", &held("alpha", 4), &of("alpha")), None),
+            ("bravo", leader("u", &held("bravo", 4), &of("bravo")), Some("S4")),
+            (
+                "alpha",
+                leader("u", &held("alpha", 4), &of("another")),
+                Some("S4"),
+            ),
+            ("alpha", leader("u", &held("alpha", 3), &of("alpha")), Some("S7")),
+            ("alpha", leader("u", &held("alpha", 5), &of("alpha")), Some("S7")),
+            ("alpha", leader("v", &held("alpha", 4), &of("alpha")), Some("S8")),
+        ] {
+            assert_eq!(broken(&author(by), &offer, &after), rule, "{by}: {after:?}");
+        }
+        let holds = leader("u", &held("alpha", 3), &of("alpha"));
+        let takes = leader("u", &held("bravo", 4), &of("bravo"));
+        assert_eq!(
+            broken(&author("bravo"), &holds, &takes),
+            Some("S4"),
+            "nobody claims"
+        );
+    }
+
+    #[test]
+    fn an_offer_goes_to_somebody_who_stands_or_was_nominated() {
+        let holds = |nominee: Option<&str>| {
+            let mut notes = of("alpha");
+            if let Some(nominee) = nominee {
+                notes[wire::PREFERRED_HOLDER] = nominee.into();
+            }
+            leader("u", &held("alpha", 3), &notes)
+        };
+        let offer = |to: &str| leader("u", &offered(to, 3), &json!({}));
+        let (elector, alpha) = (Author::Elector, author("alpha"));
+        for (by, nominee, to, rule) in [
+            (&elector, None, "bravo", None),
+            (&elector, None, "stranger", Some("S4")),
+            (&alpha, Some("bravo"), "bravo", None),
+            (&alpha, Some("stranger"), "stranger", None),
+            (&alpha, None, "bravo", Some("S4")),
+        ] {
+            assert_eq!(broken(by, &holds(nominee), &offer(to)), rule, "{by:?} to {to}");
+        }
+    }
+
+    #[test]
+    fn equals_are_not_nominated() {
+        let holds = leader("u", &held("alpha", 3), &of("alpha"));
+        for (nominee, strategy, rule) in [
+            ("charlie", None, None),
+            ("bravo", None, Some("S5")),
+            ("charlie", Some("NewestEmulationVersion"), Some("S5")),
+        ] {
+            let mut notes = of("alpha");
+            let mut before = holds.clone();
+            if let Some(strategy) = strategy {
+                notes[wire::STRATEGY] = strategy.into();
+                let own = before.metadata.annotations.get_or_insert_default();
+                own.insert(wire::STRATEGY.to_owned(), strategy.to_owned());
+            }
+            notes[wire::PREFERRED_HOLDER] = nominee.into();
+            let after = leader("u", &held("alpha", 3), &notes);
+            assert_eq!(
+                broken(&Author::Elector, &before, &after),
+                rule,
+                "{nominee}, {strategy:?}"
+            );
+        }
+    }
+
+    #[test]
+    fn every_request_is_conditional_and_no_create_has_a_holder() {
+        let both = json!({"uid": "u", "resourceVersion": "7"});
+        let one = json!({"resourceVersion": "7"});
+        let (elector, alpha) = (Author::Elector, author("alpha"));
+        let created = |name: &str, holder: &str| json!({"metadata": {"name": name}, "spec": {"holderIdentity": holder}});
+        for (by, verb, body, fine) in [
+            (&elector, "PUT", json!({"metadata": both}), true),
+            (&elector, "PUT", json!({"metadata": one}), false),
+            (&alpha, "DELETE", json!({"preconditions": both}), true),
+            (&alpha, "DELETE", json!({"preconditions": one}), false),
+            (&alpha, "DELETE", json!({}), false),
+            (
+                &elector,
+                "POST",
+                json!({"metadata": {"name": "demo"}, "spec": {}}),
+                true,
+            ),
+            (&elector, "POST", created("demo", "alpha"), false),
+            (&alpha, "POST", created("alpha", "alpha"), true),
+            (&alpha, "POST", created("demo", "alpha"), false),
+            (&alpha, "PATCH", json!({}), false),
+            (&Author::Person, "PATCH", json!({}), true),
+        ] {
+            let mut ledger = Ledger::default();
+            ledger.lease_sent(Duration::ZERO, by, verb, "demo", body.to_string().as_bytes());
+            let rule = ledger.violation.map(|violation| violation.rule);
+            assert_eq!(rule, (!fine).then_some("S8"), "{by:?} {verb} {body}");
+        }
+    }
+}

@@ -13,6 +13,7 @@ mod plane;
 mod processes;
 mod screen;
 mod shell;
+mod simulate;
 mod svg;
 mod timeline;
 mod walk;
@@ -63,6 +64,8 @@ enum Command {
     Conformance(conformance::ConformanceArgs),
     /// Do the same at random on the local control plane and on a real one.
     Walk(walk::WalkArgs),
+    /// Simulate whole clusters under faults, and check every rule of the protocol.
+    Simulate(simulate::SimulateArgs),
     /// Run the whole list of checks.
     Ci(ci::CiArgs),
     /// Draw a recording as an animated SVG.
@@ -97,6 +100,7 @@ fn run(command: Command) -> anyhow::Result<()> {
         Command::DieWithParent(args) => die_with_parent::run(args),
         Command::Conformance(args) => runtime()?.block_on(conformance::run(args)),
         Command::Walk(args) => runtime()?.block_on(walk::run(args)),
+        Command::Simulate(args) => simulate::run(&args),
         Command::Ci(args) => ci::run(&args),
         Command::Render { cast, svg } => {
             let drawn = svg::render(&cast::Cast::read(&cast)?)?;

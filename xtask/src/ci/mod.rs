@@ -49,7 +49,7 @@ struct Step {
     on_demand: bool,
 }
 
-const STEPS: [Step; 14] = [
+const STEPS: [Step; 15] = [
     Step {
         name: "toolchain",
         about: "the compiler is not older than rust-version",
@@ -120,6 +120,12 @@ const STEPS: [Step; 14] = [
         name: "conformance",
         about: "the local control plane does what a real one does",
         run: cargo::conformance,
+        on_demand: false,
+    },
+    Step {
+        name: "simulation",
+        about: "1,000 seeds of whole clusters under faults break no rule",
+        run: cargo::simulation,
         on_demand: false,
     },
     Step {
