@@ -8,6 +8,7 @@ use std::sync::Arc;
 
 use election_core::candidate::Settings;
 use election_core::{Identity, Incarnation, LeaseKey, Timing, TimingError, Version, Versions, wire};
+use futures::future::BoxFuture;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::OwnerReference;
 
 use crate::clock::{BootClock, SharedClock};
@@ -16,6 +17,8 @@ use crate::probe::probe;
 use crate::shell;
 use crate::watchdog::Overrun;
 
+/// Starts a task: what `tokio::spawn` does, or a stand-in for it.
+pub(crate) type Spawner = Box<dyn FnOnce(BoxFuture<'static, ()>) + Send>;
 /// Who grants the lease.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Mode {
@@ -39,6 +42,7 @@ pub struct Builder {
     pub(crate) clock: Option<SharedClock>,
     pub(crate) incarnation: Option<Incarnation>,
     pub(crate) work_client: Option<kube::Client>,
+    pub(crate) spawner: Option<Spawner>,
     pub(crate) shutdown: Pin<Box<dyn Future<Output = ()> + Send>>,
 }
 
@@ -131,6 +135,7 @@ impl Builder {
             clock: None,
             incarnation: None,
             work_client: None,
+            spawner: None,
             shutdown: Box::pin(std::future::pending()),
         }
     }
@@ -229,6 +234,14 @@ impl Builder {
     #[must_use]
     pub fn incarnation(mut self, incarnation: impl Into<Incarnation>) -> Self {
         self.incarnation = Some(incarnation.into());
+        self
+    }
+
+    /// What starts the task of the election; for simulations, which stop and crash all tasks of a process at once. Default:
+    /// `tokio::spawn`.
+    #[must_use]
+    pub fn spawner(mut self, spawner: impl FnOnce(BoxFuture<'static, ()>) + Send + 'static) -> Self {
+        self.spawner = Some(Box::new(spawner));
         self
     }
 

@@ -166,6 +166,7 @@ impl Fence {
                 return;
             }
             tokio::select! {
+                biased;
                 () = self.clock.sleep_until(end) => {}
                 _ = gate.changed() => {}
             }

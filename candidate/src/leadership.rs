@@ -290,6 +290,7 @@ impl Leadership {
             loop {
                 let kill_at = state.borrow_and_update().kill_at();
                 tokio::select! {
+                    biased;
                     () = clock.sleep_until(kill_at) => {
                         if clock.now() >= state.borrow().kill_at() {
                             return;

@@ -18,7 +18,7 @@ use crate::leadership::Candidate;
 use crate::watchdog::Guardian;
 
 /// Starts the election task of a candidate.
-pub(crate) fn start(builder: Builder, settings: Settings, clock: SharedClock) -> std::io::Result<Candidate> {
+pub(crate) fn start(mut builder: Builder, settings: Settings, clock: SharedClock) -> std::io::Result<Candidate> {
     let guardian = Guardian::new(builder.overrun, settings.lease.to_string(), &clock)?;
     let (commands, received) = mpsc::unbounded_channel();
     let (health, reported) = watch::channel(true);
@@ -30,11 +30,16 @@ pub(crate) fn start(builder: Builder, settings: Settings, clock: SharedClock) ->
         identity: settings.identity.clone(),
         lease: settings.lease.clone(),
     };
+    let spawner = builder.spawner.take();
     let driver = Driver::new(builder, settings, clock, guardian, (commands, reported));
-    tokio::spawn(async move {
+    let task = async move {
         let result = driver.run(received).await;
         ended.send_replace(Some(result));
-    });
+    };
+    match spawner {
+        Some(spawn) => spawn(Box::pin(task)),
+        None => drop(tokio::spawn(task)),
+    }
     Ok(candidate)
 }
 

@@ -142,6 +142,7 @@ impl Publisher {
         while let Some(note) = self.queue.recv().await {
             let deadline = self.clock.sleep_until(self.clock.now() + self.within);
             let failure = tokio::select! {
+                biased;
                 result = self.recorder.publish(&note.event, &note.regarding) => {
                     result.err().map(|error| classify(&error).to_string())
                 }

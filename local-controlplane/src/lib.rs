@@ -53,6 +53,7 @@ pub use api::{ApiBody, ApiService};
 pub use audit::{RequestCounts, RequestKey};
 pub use serve::{ServeError, ServeOptions, Server, UpError, UpOptions, up};
 pub use store::{CorruptLog, OpenError};
+pub use world::simulate_wall;
 
 use api::Access;
 use plane::{Closing, Plane};

@@ -9,6 +9,7 @@
 )]
 
 use k8s_openapi::jiff::Timestamp;
+use std::cell::Cell;
 use std::sync::Mutex;
 
 /// What upstream draws generated names from: no vowels, so that no words arise.
@@ -22,7 +23,20 @@ pub(crate) fn monotonic() -> tokio::time::Instant {
 
 /// Wall time for people to read.
 pub(crate) fn wall() -> Timestamp {
-    Timestamp::now()
+    SIMULATED
+        .get()
+        .map_or_else(Timestamp::now, |(base, since)| base + since.elapsed())
+}
+
+thread_local! {
+    /// What the wall shows on this thread, where it is simulated: this time at that moment.
+    static SIMULATED: Cell<Option<(Timestamp, tokio::time::Instant)>> = const { Cell::new(None) };
+}
+
+/// Lets the wall time of every control plane that is used on this thread be `base` now, and go on with tokio's clock: for
+/// simulations, whose objects are to be the same in every run. It must be called within the runtime whose clock it is.
+pub fn simulate_wall(base: Timestamp) {
+    SIMULATED.set(Some((base, monotonic())));
 }
 
 /// The wall time as `metadata.creationTimestamp` has it: whole seconds.

@@ -71,6 +71,9 @@ impl Step<'_> {
     fn effect(&mut self, index: usize, effect: Effect) {
         let who = Who::Seat(u8::try_from(index).unwrap_or_default());
         match effect {
+            Effect::CreateLease { .. } | Effect::Coordinated => {
+                unreachable!("nobody stands in direct mode here")
+            }
             Effect::WriteLease { id, write, within } => {
                 self.check_write(index, &write);
                 self.say(|step| format!("  {} sends {}", step.name(who), names::write(&write)));
@@ -318,6 +321,7 @@ impl Step<'_> {
             Ask::Put(write) => {
                 self.seen.count(match write.kind {
                     WriteKind::Offer => Sight::Offered,
+                    WriteKind::Claim => unreachable!("nobody stands in direct mode here"),
                     WriteKind::Accept => Sight::Accepted,
                     WriteKind::Renew => Sight::Renewed,
                     WriteKind::Nominate => Sight::Nominated,

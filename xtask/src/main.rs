@@ -16,6 +16,7 @@ mod plane;
 mod processes;
 mod screen;
 mod shell;
+mod simulate;
 mod svg;
 mod timeline;
 mod walk;
@@ -74,6 +75,8 @@ enum Command {
     Model(model::ModelArgs),
     /// Break one rule after the other, and see that it is noticed.
     Bugs(bugs::BugsArgs),
+    /// Simulate whole clusters under faults, and check every rule of the protocol.
+    Simulate(simulate::SimulateArgs),
     /// Run the whole list of checks.
     Ci(ci::CiArgs),
     /// Draw a recording as an animated SVG.
@@ -112,6 +115,7 @@ fn run(command: Command) -> anyhow::Result<()> {
         Command::Walk(args) => runtime()?.block_on(walk::run(args)),
         Command::Model(args) => model::run(&args),
         Command::Bugs(args) => bugs::run(&args),
+        Command::Simulate(args) => simulate::run(&args),
         Command::Ci(args) => ci::run(&args),
         Command::Render { cast, svg } => {
             let drawn = svg::render(&cast::Cast::read(&cast)?)?;

@@ -9,8 +9,8 @@ use election_core::wire;
 use http::Method;
 use tokio::sync::watch;
 
+use crate::gate::{Gate, GatedClock, detach};
 use crate::road::{Break, Fate, Road, is_watch, writes_event, writes_lease};
-use crate::weather::{GatedClock, Weather, detach};
 use crate::world::{DEMO, NOON, World, candidate_for, held_by, named, options, pass, process, released};
 
 const MOMENT: Duration = Duration::from_millis(50);
@@ -376,24 +376,24 @@ async fn one_that_was_stopped_reads_the_news_before_it_judges() {
     world.create(lease).await;
     world.create(process("alpha", "1.30")).await;
     world.create(process("bravo", "1.30")).await;
-    let weather = Weather::new(1);
+    let gate = Gate::new();
     let clock = Arc::new(GatedClock {
         inner: Arc::new(TokioClock::new(NOON)),
-        gate: weather.gate.clone(),
+        gate: gate.clone(),
     });
-    let (client, options) = (weather.client(world.plane.client_as("elector-a")), options());
-    drop(detach(async move {
+    let (client, options) = (gate.client(world.plane.client_as("elector-a")), options());
+    detach(async move {
         let never = std::future::pending::<()>();
         run(client, options, clock, never).await.expect("valid options");
-    }));
+    });
     pass(Duration::from_secs(1)).await;
-    weather.gate.set(false);
+    gate.set(false);
     for _ in 0..10 {
         pass(Duration::from_secs(4)).await;
         world.renew(DEMO, "alpha", Some("incarnation-of-alpha")).await;
     }
     let before = world.plane.requests();
-    weather.gate.set(true);
+    gate.set(true);
     pass(Duration::from_secs(5)).await;
     assert_eq!(world.lease_writes(), 0, "alpha lives");
     let new = world.plane.requests().since(&before);

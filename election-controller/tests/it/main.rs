@@ -4,13 +4,12 @@
 mod elections;
 mod events;
 mod faults;
+mod gate;
 mod once;
 #[cfg(all(feature = "cli", unix))]
 mod process;
 mod refusals;
 mod road;
-mod schedules;
 mod scopes;
 mod terms;
-mod weather;
 mod world;

@@ -1,6 +1,6 @@
 //! The way from an elector to the API server, on which a test lets one thing go wrong at a time.
 //!
-//! Random weather is in `weather`; here a test says what happens to which request.
+//! Here a test says what happens to which request; random troubles are in the crate `simulation`.
 
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
@@ -16,7 +16,7 @@ use serde_json::json;
 use tokio::sync::watch;
 use tower::BoxError;
 
-use crate::weather::wait;
+use crate::gate::wait;
 
 /// What becomes of a request.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -20,6 +20,7 @@ use serde_json::json;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::time::Duration;
+use tokio::sync::Notify;
 use tokio::time::{Instant, Sleep};
 
 /// A real server sends a bookmark about once a minute …
@@ -53,7 +54,7 @@ struct Watch {
     next_bookmark: Instant,
     end: Instant,
     last_bookmark_sent: bool,
-    changed: tokio::sync::watch::Receiver<u64>,
+    changed: Arc<Notify>,
     /// Rings at the next bookmark or at the end. Kept over many events: a timer for each would cost more than they do.
     timer: Pin<Box<Sleep>>,
     closed: BoxFuture<'static, ()>,
@@ -193,7 +194,7 @@ impl Watch {
             return Some(pending);
         }
         while !self.ended {
-            self.changed.borrow_and_update();
+            let news = Arc::clone(&self.changed).notified_owned();
             let Some((events, seen)) = self.plane.store.events(&self.kind.table, self.cursor, CHUNK) else {
                 // Too slow: the history has moved on. The next watch from the old version is answered with 410.
                 return None;
@@ -215,7 +216,7 @@ impl Watch {
             tokio::select! {
                 biased;
                 () = &mut self.closed => return None,
-                result = self.changed.changed() => result.ok()?,
+                () = news => {}
                 () = self.timer.as_mut() => {
                     return (due < self.end).then(|| self.due_bookmark(due));
                 }

@@ -23,7 +23,7 @@ use serde_json::Value;
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use tokio::sync::watch;
+use tokio::sync::{Notify, watch};
 use tokio::time::Instant;
 
 /// All objects of all kinds. Cloned handles share everything.
@@ -65,18 +65,20 @@ pub(crate) struct State {
 pub(crate) struct Table {
     pub(crate) objects: BTreeMap<Key, Arc<Stored>>,
     pub(crate) history: History,
-    /// The newest revision of this table that may be shown.
-    changed: watch::Sender<u64>,
+    /// Wakes watches in the order in which they wait; a `watch` channel would draw lots.
+    changed: Arc<Notify>,
+    /// The newest revision of this table that watches were woken for.
+    told: u64,
     newest: u64,
 }
 
 impl Table {
     fn new(floor: u64) -> Self {
-        let (changed, _) = watch::channel(floor);
         Self {
             objects: BTreeMap::new(),
             history: History::starting_at(floor),
-            changed,
+            changed: Arc::default(),
+            told: floor,
             newest: floor,
         }
     }
@@ -191,9 +193,9 @@ impl Store {
         settled.is_ok_and(|newest| newest.is_some())
     }
 
-    /// Tells when a table has something new to show.
-    pub(crate) fn subscribe(&self, table: &Arc<str>) -> watch::Receiver<u64> {
-        self.shared.lock().table_mut(table).changed.subscribe()
+    /// Tells when a table has something new to show: whoever waits from before a look misses nothing.
+    pub(crate) fn subscribe(&self, table: &Arc<str>) -> Arc<Notify> {
+        Arc::clone(&self.shared.lock().table_mut(table).changed)
     }
 
     /// Tells when anything at all has changed.
@@ -311,12 +313,13 @@ impl State {
             .or_insert_with(|| Table::new(floor))
     }
 
-    fn notify_watches(&self, published: u64) {
-        for table in self.tables.values() {
+    fn notify_watches(&mut self, published: u64) {
+        for table in self.tables.values_mut() {
             let newest = table.newest.min(published);
-            table
-                .changed
-                .send_if_modified(|seen| newest > std::mem::replace(seen, newest.max(*seen)));
+            if newest > table.told {
+                table.told = newest;
+                table.changed.notify_waiters();
+            }
         }
     }
 

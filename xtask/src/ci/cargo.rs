@@ -79,6 +79,10 @@ pub(super) fn conformance(root: &Path) -> Outcome {
     xtask(root, &["conformance"])
 }
 
+pub(super) fn simulation(root: &Path) -> Outcome {
+    xtask(root, &["simulate", "--seeds", "1000"])
+}
+
 pub(super) fn demo(root: &Path) -> Outcome {
     xtask(root, &["demo"])
 }

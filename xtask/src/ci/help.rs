@@ -29,6 +29,7 @@ const PROGRAMS: [(&str, &[&[&str]]); 6] = [
             &["control-plane", "build"],
             &["conformance"],
             &["bugs"],
+            &["simulate"],
             &["ci"],
             &["render"],
         ],

@@ -50,7 +50,7 @@ struct Step {
     on_demand: bool,
 }
 
-const STEPS: [Step; 16] = [
+const STEPS: [Step; 17] = [
     Step {
         name: "toolchain",
         about: "the compiler is not older than rust-version",
@@ -133,6 +133,12 @@ const STEPS: [Step; 16] = [
         name: "conformance",
         about: "the local control plane does what a real one does",
         run: cargo::conformance,
+        on_demand: false,
+    },
+    Step {
+        name: "simulation",
+        about: "1,000 seeds of whole clusters under faults break no rule",
+        run: cargo::simulation,
         on_demand: false,
     },
     Step {
