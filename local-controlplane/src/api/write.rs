@@ -6,6 +6,7 @@ use super::definitions;
 use super::incoming::{self, Origin, Parsed};
 use super::query::WriteOptions;
 use super::target::Resource;
+use crate::access::{User, check_escalation, may_create};
 use crate::failure::{Cause, Failure};
 use crate::kinds::{self, Kind, namespaces_table};
 use crate::plane::Plane;
@@ -52,6 +53,7 @@ impl Written {
 /// POST.
 pub(crate) fn create(
     plane: &Plane,
+    user: &User,
     resource: &Resource,
     body: Parsed,
     options: WriteOptions,
@@ -67,15 +69,17 @@ pub(crate) fn create(
         options.validation,
         Origin::Body,
     )?;
-    let written = plane
-        .store
-        .write(|writer| insert(plane, writer, resource, object, options.dry_run));
+    let written = plane.store.write(|writer| {
+        check_escalation(plane, writer, user, resource, &object, None)?;
+        insert(plane, writer, resource, object, options.dry_run)
+    });
     with_warnings(written, warnings)
 }
 
 /// PUT.
 pub(crate) fn update(
     plane: &Plane,
+    user: &User,
     resource: &Resource,
     body: Parsed,
     options: WriteOptions,
@@ -98,8 +102,17 @@ pub(crate) fn update(
     let written = plane.store.write(|writer| {
         let key = key_of(resource);
         let Some(stored) = writer.get(&kind.table, &key).cloned() else {
-            return insert_by_update(plane, writer, resource, object, options.dry_run);
+            check_escalation(plane, writer, user, resource, &object, None)?;
+            return insert_by_update(plane, writer, user, resource, object, options.dry_run);
         };
+        check_escalation(
+            plane,
+            writer,
+            user,
+            resource,
+            &object,
+            Some(&kind.to_wire(stored.value())),
+        )?;
         check_precondition(kind, &object, &stored)?;
         replace(plane, writer, resource, &stored, object, options.dry_run)
     });
@@ -133,6 +146,7 @@ fn check_name(resource: &Resource, object: &Value) -> Result<(), Failure> {
 fn insert_by_update(
     plane: &Plane,
     writer: &mut Writer<'_>,
+    user: &User,
     resource: &Resource,
     mut object: Value,
     dry_run: bool,
@@ -147,6 +161,11 @@ fn insert_by_update(
     }
     if let Some(metadata) = object["metadata"].as_object_mut().filter(|_| !dry_run) {
         metadata.remove("resourceVersion");
+    }
+    if let Err(refused) = may_create(plane, writer, user, resource) {
+        // Whether it could be created at all is said first.
+        insert(plane, writer, resource, object, true)?;
+        return Err(refused);
     }
     insert(plane, writer, resource, object, dry_run)
 }

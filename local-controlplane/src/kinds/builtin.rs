@@ -2,7 +2,7 @@
 
 use super::builtin_columns::*;
 use super::columns::Column;
-use super::{Kind, NameRule, Rules, Scale, config_map, custom, deployment, event, lease};
+use super::{Kind, NameRule, Rules, Scale, config_map, custom, deployment, event, lease, rbac as rbac_kinds};
 use crate::failure::Cause;
 use crate::schema::Definitions;
 use k8s_openapi::api::{apps, authentication, authorization, coordination, core, events, rbac};
@@ -74,7 +74,7 @@ const RBAC: &str = "rbac.authorization.k8s.io";
 const REVIEWS: &str = "authorization.k8s.io";
 
 /// Every row is version `v1`.
-static ROWS: [Row; 19] = [
+static ROWS: [Row; 20] = [
     Row::new("", "configmaps", "ConfigMap", "io.k8s.api.core.v1.ConfigMap")
         .short(&["cm"])
         .rules(config_map)
@@ -129,7 +129,7 @@ static ROWS: [Row; 19] = [
         .rules(deployment_rules)
         .columns(deployment_columns),
     Row::new(RBAC, "roles", "Role", "io.k8s.api.rbac.v1.Role")
-        .rules(rbac_rules)
+        .rules(rbac_kinds::role)
         .columns(name_and_creation),
     Row::new(
         RBAC,
@@ -137,7 +137,7 @@ static ROWS: [Row; 19] = [
         "RoleBinding",
         "io.k8s.api.rbac.v1.RoleBinding",
     )
-    .rules(rbac_rules)
+    .rules(rbac_kinds::role_binding)
     .columns(binding_columns),
     Row::new(
         RBAC,
@@ -146,7 +146,7 @@ static ROWS: [Row; 19] = [
         "io.k8s.api.rbac.v1.ClusterRole",
     )
     .cluster()
-    .rules(rbac_rules)
+    .rules(rbac_kinds::cluster_role)
     .columns(name_and_creation),
     Row::new(
         RBAC,
@@ -155,7 +155,7 @@ static ROWS: [Row; 19] = [
         "io.k8s.api.rbac.v1.ClusterRoleBinding",
     )
     .cluster()
-    .rules(rbac_rules)
+    .rules(rbac_kinds::cluster_role_binding)
     .columns(binding_columns),
     Row::new(
         "apiextensions.k8s.io",
@@ -167,6 +167,13 @@ static ROWS: [Row; 19] = [
     .short(&["crd", "crds"])
     .rules(definition_rules)
     .columns(name_and_creation),
+    Row::new(
+        REVIEWS,
+        "localsubjectaccessreviews",
+        "LocalSubjectAccessReview",
+        "io.k8s.api.authorization.v1.LocalSubjectAccessReview",
+    )
+    .rules(review),
     Row::new(
         REVIEWS,
         "selfsubjectaccessreviews",
@@ -220,6 +227,7 @@ static DEFINITIONS: LazyLock<Map<String, Value>> = LazyLock::new(|| {
     generator.subschema_for::<rbac::v1::ClusterRole>();
     generator.subschema_for::<rbac::v1::ClusterRoleBinding>();
     generator.subschema_for::<apiextensions::v1::CustomResourceDefinition>();
+    generator.subschema_for::<authorization::v1::LocalSubjectAccessReview>();
     generator.subschema_for::<authorization::v1::SelfSubjectAccessReview>();
     generator.subschema_for::<authorization::v1::SelfSubjectRulesReview>();
     generator.subschema_for::<authorization::v1::SubjectAccessReview>();
@@ -412,14 +420,6 @@ fn deployment_rules() -> Rules {
         scale: Some(scale),
         prepare: deployment::prepare,
         validate: deployment::validate,
-        ..Rules::default()
-    }
-}
-
-fn rbac_rules() -> Rules {
-    Rules {
-        create_on_update: true,
-        names: NameRule::PathSegment,
         ..Rules::default()
     }
 }

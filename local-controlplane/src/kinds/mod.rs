@@ -13,12 +13,14 @@ mod event;
 mod json_path;
 mod lease;
 mod metadata;
+mod rbac;
 mod registry;
 
 pub(crate) use builtin::{builtin_kinds, open_api_definitions};
 pub(crate) use columns::Column;
 pub(crate) use custom::{accepted_status, kinds_of};
-pub(crate) use metadata::{check_label_value, check_qualified, validate_metadata};
+pub(crate) use metadata::{check_label_value, check_qualified, is_label, is_subdomain, validate_metadata};
+pub(crate) use rbac::RBAC_TABLES;
 pub(crate) use registry::Registry;
 
 use crate::failure::{Cause, Subject};

@@ -6,6 +6,7 @@
 
 use super::identity::Identity;
 use super::kubeconfig;
+use crate::access::{Tokens, User};
 use crate::api::{Access, ApiService};
 use crate::plane::{Closing, Plane};
 use crate::world;
@@ -32,6 +33,8 @@ const GRACE: Duration = Duration::from_secs(2);
 pub struct ServeOptions {
     /// The port on 127.0.0.1; zero takes any that is free.
     pub port: u16,
+    /// Bearer tokens, and whose they are. The administrator of the kubeconfig has one besides.
+    pub tokens: Vec<(String, User)>,
 }
 
 /// Why a control plane cannot be served.
@@ -75,7 +78,9 @@ impl Server {
         let token = world::secret();
         let kubeconfig = kubeconfig::text(addr, &identity.authority, &token);
         let closing = Closing::new();
-        let service = ApiService::new(plane, Access::Token(token.into()), closing.clone());
+        let administrator = (token, User::administrator());
+        let tokens = Tokens::new(options.tokens.into_iter().chain([administrator]));
+        let service = ApiService::new(plane, Access::Tokens(Arc::new(tokens)), closing.clone());
         let task = tokio::spawn(accept(
             listener,
             TlsAcceptor::from(identity.tls),

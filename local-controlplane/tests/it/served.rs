@@ -148,6 +148,7 @@ async fn a_port_in_use_is_said_so() {
     let error = plane
         .serve(ServeOptions {
             port: server.addr().port(),
+            ..ServeOptions::default()
         })
         .await
         .unwrap_err();
