@@ -15,6 +15,9 @@ Examples:
   # In another.
   kubectl --kubeconfig /tmp/local.kubeconfig get leases -A
 
+  # As somebody who may do nothing, until a role is bound.
+  kubectl --kubeconfig /tmp/local.kubeconfig --context guest get leases
+
   # What is written is there again next time.
   local-controlplane --port 6443 --data-dir /tmp/local-controlplane
 

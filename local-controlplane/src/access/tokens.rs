@@ -144,9 +144,9 @@ mod tests {
             users,
             [("t1".into(), jane), ("t2".into(), User::new("bob").with_uid("3"))]
         );
-        let refused = read("t1,jane,2\n\nt2,bob\n").expect_err("a line lacks its uid");
+        let refused = read("t1,jane,2\nt2,bob\n").expect_err("a line lacks its uid");
         assert!(
-            matches!(refused, TokenFileError::Incomplete { line: 3, .. }),
+            matches!(refused, TokenFileError::Incomplete { line: 2, .. }),
             "{refused}"
         );
     }

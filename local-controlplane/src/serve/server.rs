@@ -33,7 +33,8 @@ const GRACE: Duration = Duration::from_secs(2);
 pub struct ServeOptions {
     /// The port on 127.0.0.1; zero takes any that is free.
     pub port: u16,
-    /// Bearer tokens, and whose they are. The administrator of the kubeconfig has one besides.
+    /// Bearer tokens, and whose they are. The kubeconfig has a context for each, named like the user, besides that of
+    /// the administrator.
     pub tokens: Vec<(String, User)>,
 }
 
@@ -76,10 +77,15 @@ impl Server {
             .map_err(|source| ServeError::Listen { port, source })?;
         let identity = Identity::generate()?;
         let token = world::secret();
-        let kubeconfig = kubeconfig::text(addr, &identity.authority, &token);
-        let closing = Closing::new();
         let administrator = (token, User::administrator());
-        let tokens = Tokens::new(options.tokens.into_iter().chain([administrator]));
+        let tokens: Vec<(String, User)> = [administrator].into_iter().chain(options.tokens).collect();
+        let users: Vec<(&str, &str)> = tokens
+            .iter()
+            .map(|(token, user)| (user.name.as_str(), token.as_str()))
+            .collect();
+        let kubeconfig = kubeconfig::text(addr, &identity.authority, &users);
+        let tokens = Tokens::new(tokens);
+        let closing = Closing::new();
         let service = ApiService::new(plane, Access::Tokens(Arc::new(tokens)), closing.clone());
         let task = tokio::spawn(accept(
             listener,

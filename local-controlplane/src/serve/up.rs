@@ -2,7 +2,8 @@
 
 use super::{ServeError, ServeOptions};
 use crate::access::read_token_file;
-use crate::{ControlPlane, OpenError, TokenFileError};
+use crate::world;
+use crate::{ControlPlane, OpenError, TokenFileError, User};
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 
@@ -48,16 +49,18 @@ pub enum UpError {
     Signals(#[source] io::Error),
 }
 
-/// Runs a control plane until SIGINT or SIGTERM.
+/// Runs a control plane until SIGINT or SIGTERM. Besides the administrator and those of the token file it has a user
+/// `guest`, who may do nothing until a role is bound.
 ///
 /// # Errors
 /// The data folder, the port or the kubeconfig cannot be used.
 pub async fn up(options: UpOptions) -> Result<(), UpError> {
     let end = end_signal()?;
-    let tokens = match &options.token_auth_file {
+    let mut tokens = match &options.token_auth_file {
         Some(file) => read_token_file(file)?,
         None => Vec::new(),
     };
+    tokens.push((world::secret(), User::new("guest")));
     let plane = match &options.data_dir {
         Some(dir) => ControlPlane::open(dir)?,
         None => ControlPlane::new(),

@@ -28,7 +28,7 @@ Examples:
 
 In another terminal, with the kubeconfig that it names:
   kubectl --kubeconfig /tmp/local.kubeconfig get leases -A --watch
-  kubectl --context guest get leases      (--real: a user without rights)";
+  kubectl --context guest get leases      (a user without rights)";
 
 /// What `control-plane up` is told.
 #[derive(Clone, Debug, Args)]
