@@ -86,17 +86,17 @@ impl Rule {
                     ..
                 } => {
                     any_or(&self.groups, group)
-                        && self.has_resource(&combined(resource, subresource))
+                        && self.has_resource(&combined(resource, subresource), subresource)
                         && (self.names.is_empty() || self.names.contains(name))
                 }
             }
     }
 
-    /// Whether a resource is among the rule's own, by its name, or a subresource by `*/status`.
-    fn has_resource(&self, resource: &str) -> bool {
-        let subresource = resource.split_once('/').map(|(_, subresource)| subresource);
+    /// Whether a resource is among the rule's own, by its full name, or a subresource by `*/status`.
+    fn has_resource(&self, resource: &str, subresource: &str) -> bool {
         self.resources.iter().any(|of| {
-            of == ALL || of == resource || (subresource.is_some() && of.strip_prefix("*/") == subresource)
+            let any_such = || !subresource.is_empty() && of.strip_prefix("*/") == Some(subresource);
+            of == ALL || of == resource || any_such()
         })
     }
 
@@ -106,10 +106,12 @@ impl Rule {
             self.names.is_empty() || (!single.names.is_empty() && has_all(&self.names, &single.names));
         (self.verbs.iter().any(|verb| verb == ALL) || has_all(&self.verbs, &single.verbs))
             && (self.groups.iter().any(|group| group == ALL) || has_all(&self.groups, &single.groups))
-            && single
-                .resources
-                .iter()
-                .all(|resource| self.has_resource(resource))
+            && single.resources.iter().all(|resource| {
+                let subresource = resource
+                    .split_once('/')
+                    .map_or("", |(_, subresource)| subresource);
+                self.has_resource(resource, subresource)
+            })
             && names
             && single
                 .urls

@@ -128,9 +128,12 @@ impl Target {
         let Some(kind) = registry.find(group, version, plural) else {
             return Self::NoSuchResource;
         };
-        // Objects of a namespaced kind are named within a namespace, others never; and reviews cannot be listed everywhere.
-        let has_place = namespace.is_some() || name.is_some() || kind.rules.review;
-        if kind.namespaced != namespace.is_some() && has_place {
+        // Objects of a namespaced kind are named within a namespace, others never.
+        if kind.namespaced != namespace.is_some() && (namespace.is_some() || name.is_some()) {
+            return Self::NoSuchResource;
+        }
+        // Reviews are asked where they belong, and have no names.
+        if kind.rules.review && (kind.namespaced != namespace.is_some() || name.is_some()) {
             return Self::NoSuchResource;
         }
         let served = match subresource {

@@ -129,12 +129,14 @@ fn prepare_binding(binding: &mut Value, _old: Option<&Value>) {
 }
 
 fn validate_rules(role: &Value, namespaced: bool, causes: &mut Vec<Cause>) {
+    // What upstream declares instead of coding it is said last.
+    let mut declared = Vec::new();
     let rules = role["rules"].as_array().into_iter().flatten();
     for (index, rule) in rules.enumerate() {
         let path = |field: &str| format!("rules[{index}].{field}");
         let is_empty = |field: &str| rule[field].as_array().is_none_or(Vec::is_empty);
         if is_empty("verbs") {
-            causes.push(Cause::required(path("verbs"), ""));
+            declared.push(Cause::required(path("verbs"), ""));
         }
         if !is_empty("nonResourceURLs") {
             let mut refuse = |detail| {
@@ -164,6 +166,7 @@ fn validate_rules(role: &Value, namespaced: bool, causes: &mut Vec<Cause>) {
             causes.push(Cause::required(path("resources"), detail));
         }
     }
+    causes.append(&mut declared);
 }
 
 /// What is gathered into a ClusterRole is said by selectors of labels.
@@ -229,6 +232,8 @@ fn validate_selector(selector: &Value, path: &str, causes: &mut Vec<Cause>) {
 }
 
 fn validate_binding(binding: &Value, old: Option<&Value>, namespaced: bool, causes: &mut Vec<Cause>) {
+    // What upstream declares instead of coding it is said last.
+    let mut declared = Vec::new();
     let role = &binding["roleRef"];
     let kinds: &[&str] = if namespaced {
         &["Role", "ClusterRole"]
@@ -238,26 +243,30 @@ fn validate_binding(binding: &Value, old: Option<&Value>, namespaced: bool, caus
     supported("roleRef.apiGroup", &role["apiGroup"], &[GROUP], causes);
     supported("roleRef.kind", &role["kind"], kinds, causes);
     if text(&role["name"]).is_empty() {
-        causes.push(Cause::required("roleRef.name", ""));
+        declared.push(Cause::required("roleRef.name", ""));
     }
     for why in check_name(NameRule::PathSegment, text(&role["name"])) {
         causes.push(Cause::invalid("roleRef.name", &role["name"], why));
     }
+    if old.is_some_and(|old| old["roleRef"] != *role) {
+        // Shown as upstream's own type has it, not as objects do.
+        let shown = json!({"APIGroup": role["apiGroup"], "Kind": role["kind"], "Name": role["name"]});
+        declared.push(Cause::invalid("roleRef", &shown, "field is immutable"));
+    }
     let subjects = binding["subjects"].as_array().into_iter().flatten();
     for (index, subject) in subjects.enumerate() {
-        validate_subject(subject, &format!("subjects[{index}]"), namespaced, causes);
+        let path = format!("subjects[{index}]");
+        if text(&subject["name"]).is_empty() {
+            declared.push(Cause::required(format!("{path}.name"), ""));
+        }
+        validate_subject(subject, &path, namespaced, causes);
     }
-    if old.is_some_and(|old| old["roleRef"] != *role) {
-        causes.push(Cause::invalid("roleRef", role, "field is immutable"));
-    }
+    causes.append(&mut declared);
 }
 
 fn validate_subject(subject: &Value, path: &str, namespaced: bool, causes: &mut Vec<Cause>) {
     let at = |field: &str| format!("{path}.{field}");
     let name = text(&subject["name"]);
-    if name.is_empty() {
-        causes.push(Cause::required(at("name"), ""));
-    }
     match text(&subject["kind"]) {
         "ServiceAccount" => {
             if !name.is_empty() {

@@ -22,6 +22,7 @@ mod guests {
     service_accounts_are_impersonated_in_their_namespace,
     a_right_may_be_limited_to_what_is_done,
     masters_cannot_be_impersonated_within_limits,
+    a_node_is_in_the_group_of_nodes_within_limits,
     rights_are_those_of_the_impersonated,
     }
 }
@@ -52,7 +53,6 @@ async fn who_one_then_is(server: Cluster) {
         ],
         &[("impersonate-user", "system:serviceaccount:robot")],
         &[("impersonate-user", "system:serviceaccount:Default:robot")],
-        &[("impersonate-user", "system:node:n1")],
         &[("impersonate-user", "system:anonymous")],
         &[user, ("impersonate-group", "system:unauthenticated")],
     ] {
@@ -237,19 +237,48 @@ async fn a_right_may_be_limited_to_what_is_done(server: Cluster) {
     robot.get(LEASES).await.expect(403);
 }
 
+async fn a_node_is_in_the_group_of_nodes_within_limits(server: Cluster) {
+    let guest = server.as_guest();
+    let on = about(
+        &["impersonate-on:arbitrary-node:create"],
+        WHO,
+        &["selfsubjectreviews"],
+    );
+    let rules = [on, named("impersonate:arbitrary-node", WHO, "nodes", "n.{ns}")];
+    bind_cluster_role(&server, &rules, user(GUEST), &guest).await;
+    let node = guest
+        .asking_as("system:node:n.{ns}")
+        .post(WHO_AM_I, &json!({}))
+        .await;
+    let groups = json!(["system:nodes", "system:authenticated"]);
+    assert_eq!(node.expect(201).json()["status"]["userInfo"]["groups"], groups);
+    guest
+        .asking_as("system:node:m.{ns}")
+        .post(WHO_AM_I, &json!({}))
+        .await
+        .expect(403);
+    // More than a name is not given to a node.
+    let more = [
+        ("impersonate-user", "system:node:n.{ns}"),
+        ("impersonate-group", "system:nodes"),
+    ];
+    guest
+        .asking_with(&more)
+        .post(WHO_AM_I, &json!({}))
+        .await
+        .expect(403);
+}
+
 async fn masters_cannot_be_impersonated_within_limits(server: Cluster) {
     let guest = server.as_guest();
-    let rules = [
-        about(
-            &["impersonate-on:user-info:list"],
-            "coordination.k8s.io",
-            &["leases"],
-        ),
-        named("impersonate:user-info", WHO, "users", JANE),
-        about(&["impersonate:user-info"], WHO, &["groups"]),
-    ];
+    let mut groups = named("impersonate:user-info", WHO, "groups", "devs.{ns}");
+    groups["resourceNames"] = json!(["devs.{ns}", "system:masters", ""]);
+    let rules = [named("impersonate:user-info", WHO, "users", JANE), groups];
+    let here = [rule(&["impersonate-on:user-info:list"])];
     bind_role(&server, "jane", &[rule(&["list"])], user(JANE)).await;
+    bind_role(&server, "guest", &here, user(GUEST)).await;
     bind_cluster_role(&server, &rules, user(GUEST), &guest).await;
+    holds(&guest, &here).await;
     let with = |group| guest.asking_with(&[("impersonate-user", JANE), ("impersonate-group", group)]);
     with("devs.{ns}").get(LEASES).await.expect(200);
     with("system:masters").get(LEASES).await.expect(403);
