@@ -45,6 +45,7 @@ pub(crate) const GROUPS: &[&[Check]] = &[
     access::GROUPS[4],
     access::GROUPS[5],
     access::GROUPS[6],
+    access::GROUPS[7],
     kubectl::GROUPS[0],
     kubectl::GROUPS[1],
     kubectl::GROUPS[2],

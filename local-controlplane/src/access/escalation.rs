@@ -7,7 +7,7 @@ use super::{Policy, Rule, User};
 use crate::api::Resource;
 use crate::failure::Failure;
 use crate::plane::Plane;
-use crate::store::State;
+use crate::store::{State, Stored};
 use serde_json::Value;
 use std::collections::BTreeSet;
 
@@ -20,11 +20,15 @@ pub(crate) fn check(
     user: &User,
     resource: &Resource,
     new: &Value,
-    old: Option<&Value>,
+    old: Option<&Stored>,
 ) -> Result<(), Failure> {
     let kind = &resource.kind;
-    if kind.group != GROUP || user.is_master() || old.is_some_and(|old| is_same_but_for_collection(new, old))
-    {
+    if kind.group != GROUP || user.is_master() {
+        return Ok(());
+    }
+    let old = old.map(|old| kind.to_wire(old.value()));
+    let old = old.as_ref();
+    if old.is_some_and(|old| is_same_but_for_collection(new, old)) {
         return Ok(());
     }
     let attempt = Attempt {

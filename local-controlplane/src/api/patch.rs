@@ -152,9 +152,8 @@ pub(crate) fn patch(
         let mut object = kind.to_wire(stored.value());
         patch.apply(&mut object)?;
         let warnings = incoming::read(resource, &mut object, &[], options.validation, Origin::Patch)?;
-        let old = kind.to_wire(stored.value());
-        check_escalation(plane, writer, user, resource, &object, Some(&old))?;
-        let written = check_identity(kind, &stored, &object)
+        let written = check_escalation(plane, writer, user, resource, &object, Some(&stored))
+            .and_then(|()| check_identity(kind, &stored, &object))
             .and_then(|()| replace(plane, writer, resource, &stored, object, options.dry_run));
         with_warnings(written, warnings)
     })

@@ -101,18 +101,11 @@ pub(crate) fn update(
     }
     let written = plane.store.write(|writer| {
         let key = key_of(resource);
-        let Some(stored) = writer.get(&kind.table, &key).cloned() else {
-            check_escalation(plane, writer, user, resource, &object, None)?;
+        let stored = writer.get(&kind.table, &key).cloned();
+        check_escalation(plane, writer, user, resource, &object, stored.as_deref())?;
+        let Some(stored) = stored else {
             return insert_by_update(plane, writer, user, resource, object, options.dry_run);
         };
-        check_escalation(
-            plane,
-            writer,
-            user,
-            resource,
-            &object,
-            Some(&kind.to_wire(stored.value())),
-        )?;
         check_precondition(kind, &object, &stored)?;
         replace(plane, writer, resource, &stored, object, options.dry_run)
     });

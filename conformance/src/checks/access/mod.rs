@@ -8,6 +8,7 @@ mod impersonation;
 mod objects;
 mod reviews;
 mod rights;
+mod subjects;
 
 use serde_json::{Value, json};
 
@@ -16,8 +17,9 @@ use crate::check::Check;
 use crate::cluster::{BINDINGS, CLUSTER_BINDINGS, CLUSTER_ROLES, Cluster, ROLES, eventually};
 
 /// All of them.
-pub(crate) const GROUPS: [&[Check]; 7] = [
+pub(crate) const GROUPS: [&[Check]; 8] = [
     rights::CHECKS,
+    subjects::CHECKS,
     granting::CHECKS,
     objects::CHECKS,
     objects::GATHERING,
