@@ -56,7 +56,6 @@ async fn auth_can_i_as_another(server: Cluster) {
     for subject in [
         &["--as", "bob", "--as-group", "system:masters"][..],
         &["--as", "system:serviceaccount:{ns}:robot"],
-        &["--as-group", "devs"],
     ] {
         let arguments = [&["auth", "can-i", "list", "leases"][..], subject].concat();
         terminal.run(&arguments).await;
