@@ -18,7 +18,11 @@ use crate::leadership::Candidate;
 use crate::watchdog::Guardian;
 
 /// Starts the election task of a candidate.
-pub(crate) fn start(mut builder: Builder, settings: Settings, clock: SharedClock) -> std::io::Result<Candidate> {
+pub(crate) fn start(
+    mut builder: Builder,
+    settings: Settings,
+    clock: SharedClock,
+) -> std::io::Result<Candidate> {
     let guardian = Guardian::new(builder.overrun, settings.lease.to_string(), &clock)?;
     let (commands, received) = mpsc::unbounded_channel();
     let (health, reported) = watch::channel(true);

@@ -13,6 +13,8 @@ pub enum Need {
     Kubectl,
     /// A socket to write to.
     Socket,
+    /// A client that may do nothing.
+    Guest,
 }
 
 /// One check.

@@ -23,6 +23,10 @@ pub(crate) const LEASES: &str = "/apis/coordination.k8s.io/v1/namespaces/{ns}/le
 pub(crate) const CONFIGS: &str = "/api/v1/namespaces/{ns}/configmaps";
 pub(crate) const NAMESPACES: &str = "/api/v1/namespaces";
 pub(crate) const DEFINITIONS: &str = "/apis/apiextensions.k8s.io/v1/customresourcedefinitions";
+pub(crate) const ROLES: &str = "/apis/rbac.authorization.k8s.io/v1/namespaces/{ns}/roles";
+pub(crate) const BINDINGS: &str = "/apis/rbac.authorization.k8s.io/v1/namespaces/{ns}/rolebindings";
+pub(crate) const CLUSTER_ROLES: &str = "/apis/rbac.authorization.k8s.io/v1/clusterroles";
+pub(crate) const CLUSTER_BINDINGS: &str = "/apis/rbac.authorization.k8s.io/v1/clusterrolebindings";
 pub(crate) const JSON: &str = "application/json";
 pub(crate) const MERGE: &str = "application/merge-patch+json";
 pub(crate) const APPLY: &str = "application/apply-patch+yaml";
@@ -38,6 +42,8 @@ const PAUSE: Duration = Duration::from_millis(20);
 pub struct Target {
     /// Asks it, with every right.
     pub client: Client,
+    /// Asks it as the user `guest`, to whom nothing is allowed.
+    pub guest: Option<Client>,
     /// For `kubectl`, and for what writes to the socket.
     pub kubeconfig: Option<PathBuf>,
     /// Whether the controllers of Deployments, garbage and namespaces run.
@@ -53,7 +59,8 @@ impl Target {
             (Need::Controllers, _) if !self.controllers => Some("no controllers run on this server"),
             (Need::Kubectl | Need::Socket, None) => Some("the server has no socket"),
             (Need::Kubectl, Some(kubeconfig)) => kubectl::lacks(kubeconfig, self.record),
-            (Need::Controllers | Need::Socket, _) => None,
+            (Need::Guest, _) if self.guest.is_none() => Some("there is no user without rights"),
+            (Need::Controllers | Need::Socket | Need::Guest, _) => None,
         }
     }
 }
@@ -90,6 +97,8 @@ impl Exchange {
 pub(crate) struct Cluster {
     pub(crate) target: Target,
     names: [(&'static str, String); 3],
+    /// Headers of every request, and how requests with them are told apart.
+    asking_as: Vec<(&'static str, String)>,
     exchanges: Option<Arc<Mutex<Vec<Exchange>>>>,
 }
 
@@ -105,8 +114,31 @@ impl Cluster {
                 ("{other}", format!("{fresh}-other")),
                 ("{ns}", fresh),
             ],
+            asking_as: Vec::new(),
             exchanges: Some(Arc::default()),
         }
+    }
+
+    /// The same cluster, asked by whom nothing is allowed.
+    pub(crate) fn as_guest(&self) -> Self {
+        let mut asking = self.clone();
+        if let Some(guest) = &self.target.guest {
+            asking.target.client = guest.clone();
+        }
+        asking
+    }
+
+    /// The same cluster, asked in the name of a user.
+    pub(crate) fn asking_as(&self, user: &str) -> Self {
+        self.asking_with(&[("impersonate-user", user)])
+    }
+
+    /// The same cluster, asked with more headers.
+    pub(crate) fn asking_with(&self, headers: &[(&'static str, &str)]) -> Self {
+        let mut asking = self.clone();
+        let headers = headers.iter().map(|(name, value)| (*name, (*value).to_owned()));
+        asking.asking_as.extend(headers);
+        asking
     }
 
     /// The same cluster, whose exchanges are not kept: for requests in no certain order.
@@ -161,6 +193,9 @@ impl Cluster {
         for (name, value) in headers {
             request = request.header(*name, *value);
         }
+        for (name, value) in &self.asking_as {
+            request = request.header(*name, self.names(value));
+        }
         let sent = self.names(&body).into_bytes();
         let request = match request.body(Body::from(sent)) {
             Ok(request) => request,
@@ -174,7 +209,7 @@ impl Cluster {
         let got = self.placeholders(&String::from_utf8_lossy(&bytes));
         let warnings = parts.headers.get_all("warning").iter();
         self.record(Exchange {
-            request: format!("{method} {path}"),
+            request: format!("{method} {path}{}", self.said_as()),
             sent: body,
             code: parts.status.as_u16(),
             warnings: warnings
@@ -187,6 +222,12 @@ impl Cluster {
             headers: parts.headers,
             text: got,
         }
+    }
+
+    /// In whose name a request is made, for the record.
+    fn said_as(&self) -> String {
+        let headers = self.asking_as.iter();
+        headers.map(|(name, value)| format!(" {name}={value}")).collect()
     }
 
     pub(crate) async fn get(&self, path: &str) -> Answer {
@@ -242,9 +283,12 @@ impl Cluster {
 
     /// Opens a watch of objects in the form that `accept` says.
     pub(crate) async fn watch_as(&self, path_and_query: &str, accept: &str) -> Watch {
-        let request = Request::builder()
+        let mut request = Request::builder()
             .uri(self.names(path_and_query))
             .header("accept", accept);
+        for (name, value) in &self.asking_as {
+            request = request.header(*name, self.names(value));
+        }
         let request = match request.body(Body::empty()) {
             Ok(request) => request,
             Err(error) => panic!("{path_and_query} cannot be asked: {error}"),

@@ -11,7 +11,7 @@ use kube::client::Body;
 use serde_json::json;
 
 use crate::check::Check;
-use crate::cluster::{Cluster, DEFINITIONS, Exchange, NAMESPACES, Target};
+use crate::cluster::{CLUSTER_BINDINGS, CLUSTER_ROLES, Cluster, DEFINITIONS, Exchange, NAMESPACES, Target};
 
 /// A check that takes longer than this has failed.
 const PATIENCE: Duration = Duration::from_secs(240);
@@ -133,6 +133,8 @@ async fn move_in(cluster: &Cluster) {
 async fn move_out(cluster: &Cluster) {
     for path in [
         format!("{DEFINITIONS}/foos.{{group}}"),
+        format!("{CLUSTER_BINDINGS}/{{ns}}"),
+        format!("{CLUSTER_ROLES}/{{ns}}"),
         format!("{NAMESPACES}/{{ns}}"),
         format!("{NAMESPACES}/{{other}}"),
     ] {

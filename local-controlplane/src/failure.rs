@@ -138,9 +138,14 @@ pub(crate) struct Subject<'a> {
 impl Subject<'_> {
     /// `leases.coordination.k8s.io "x"`.
     fn qualified(&self) -> String {
+        format!("{} \"{}\"", self.resource(), self.name)
+    }
+
+    /// `leases.coordination.k8s.io`.
+    fn resource(&self) -> String {
         match self.group {
-            "" => format!("{} \"{}\"", self.what, self.name),
-            group => format!("{}.{group} \"{}\"", self.what, self.name),
+            "" => self.what.to_owned(),
+            group => format!("{}.{group}", self.what),
         }
     }
 
@@ -284,15 +289,13 @@ impl Failure {
         Self::new(StatusCode::UNAUTHORIZED, "Unauthorized", "Unauthorized")
     }
 
-    /// What somebody without credentials gets everywhere but at the health endpoints.
-    pub(crate) fn anonymous(method: &str, path: &str) -> Self {
-        let verb = method.to_lowercase();
-        let message = format!("forbidden: User \"system:anonymous\" cannot {verb} path \"{path}\"");
-        Self::new(StatusCode::FORBIDDEN, "Forbidden", message).with_details(Map::new())
-    }
-
+    /// What somebody may not do. Nothing about a path is named by its subject, and nothing about a collection by its name.
     pub(crate) fn forbidden(subject: Subject<'_>, why: impl fmt::Display) -> Self {
-        let message = format!("{} is forbidden: {why}", subject.qualified());
+        let message = match (subject.what, subject.name) {
+            ("", _) => format!("forbidden: {why}"),
+            (_, "") => format!("{} is forbidden: {why}", subject.resource()),
+            _ => format!("{} is forbidden: {why}", subject.qualified()),
+        };
         Self::new(StatusCode::FORBIDDEN, "Forbidden", message).with_details(subject.details())
     }
 

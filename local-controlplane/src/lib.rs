@@ -28,15 +28,21 @@
 //! data (`kinds`). Who set which field, and what an apply makes of it, is decided by pure functions (`ownership`). The store
 //! (`store`) knows only keys, revisions and history; a watch is a cursor into that history.
 //!
+//! # Who may do what
+//! A service or a client is an administrator's unless it is made for a [`User`], who may do what the stored Roles and
+//! bindings say, as with RBAC on a real server: [`ControlPlane::client_of`] in a test, [`ServeOptions::tokens`] on a
+//! socket, `Impersonate-User` (`kubectl --as`) on both.
+//!
 //! # How it is known to be like a real one
 //! The suite `conformance` runs against this server and against kube-apiserver with the same result, and random walks of
 //! thousands of operations get the same replies and events from both. Sentences may differ; codes, reasons and details
 //! do not.
 //!
 //! # What is not there
-//! CEL rules, admission, RBAC enforcement (there is one user), impersonation, OpenAPI v2, webhooks, a scheduler, a kubelet.
+//! CEL rules, admission, ways to prove who one is other than a bearer token, OpenAPI v2, webhooks, a scheduler, a kubelet.
 //! A definition with CEL rules is refused.
 
+mod access;
 mod api;
 mod audit;
 mod controllers;
@@ -49,6 +55,7 @@ mod serve;
 mod store;
 mod world;
 
+pub use access::{TokenFileError, User};
 pub use api::{ApiBody, ApiService};
 pub use audit::{RequestCounts, RequestKey};
 pub use serve::{ServeError, ServeOptions, Server, UpError, UpOptions, up};
@@ -96,29 +103,44 @@ impl ControlPlane {
     /// The API as a tower service, for use in this process. Whoever has it may do everything.
     #[must_use]
     pub fn service(&self) -> ApiService {
-        self.service_as("")
+        self.service_of(User::administrator())
     }
 
-    fn service_as(&self, client: &str) -> ApiService {
+    /// The API as a tower service, in the name of a user. What the user may do is what the Roles and bindings say.
+    #[must_use]
+    pub fn service_of(&self, user: User) -> ApiService {
+        self.way_in("", user)
+    }
+
+    fn way_in(&self, client: &str, user: User) -> ApiService {
         let access = Access::InProcess {
             user_agent: client.into(),
+            user: Arc::new(user),
         };
         ApiService::new(Arc::clone(&self.plane), access, Closing::new())
     }
 
-    /// A client of this control plane, without sockets in between.
+    /// A client of this control plane, without sockets in between. It may do everything.
     #[must_use]
     pub fn client(&self) -> kube::Client {
-        kube::Client::new(self.service(), "default")
+        self.client_as("")
     }
 
-    /// A client whose requests are counted under a name.
+    /// A client that may do everything, and whose requests are counted under a name.
     #[must_use]
     pub fn client_as(&self, name: &str) -> kube::Client {
-        kube::Client::new(self.service_as(name), "default")
+        kube::Client::new(self.way_in(name, User::administrator()), "default")
     }
 
-    /// The controllers that fill in the status of Deployments, collect garbage and empty namespaces. They work as long
+    /// A client in the name of a user, whose requests are counted under the user's name.
+    #[must_use]
+    pub fn client_of(&self, user: User) -> kube::Client {
+        let name = user.name.clone();
+        kube::Client::new(self.way_in(&name, user), "default")
+    }
+
+    /// The controllers that fill in the status of Deployments, collect garbage, empty namespaces and gather the rules of
+    /// aggregated ClusterRoles (`view`, `edit` and `admin` are such). They work as long
     /// as this future is polled; whoever wants them spawns it. Without them the control plane is as quiet as a bare API
     /// server.
     pub fn run_controllers(&self) -> impl Future<Output = ()> + Send + use<> {

@@ -15,6 +15,9 @@ Examples:
   # In another.
   kubectl --kubeconfig /tmp/local.kubeconfig get leases -A
 
+  # As somebody who may do nothing, until a role is bound.
+  kubectl --kubeconfig /tmp/local.kubeconfig --context guest get leases
+
   # What is written is there again next time.
   local-controlplane --port 6443 --data-dir /tmp/local-controlplane
 
@@ -33,6 +36,9 @@ struct Arguments {
     /// Where to write the kubeconfig [default: a temporary folder, removed at the end].
     #[arg(long, value_name = "PATH")]
     kubeconfig: Option<PathBuf>,
+    /// Users beside the administrator: CSV of token, name, uid and "groups", as kube-apiserver has it.
+    #[arg(long, value_name = "PATH")]
+    token_auth_file: Option<PathBuf>,
     /// Folder in which objects are kept [default: they are gone at the end].
     #[arg(long, value_name = "DIR")]
     data_dir: Option<PathBuf>,
@@ -55,12 +61,14 @@ async fn main() -> ExitCode {
     let Arguments {
         port,
         kubeconfig,
+        token_auth_file,
         data_dir,
         quiet,
     } = arguments;
     let options = UpOptions {
         port,
         kubeconfig,
+        token_auth_file,
         data_dir,
         quiet,
     };

@@ -1,5 +1,6 @@
 //! What all parts of one control plane share.
 
+use crate::access::{Policies, create_defaults};
 use crate::audit::Counts;
 use crate::kinds::{self, Registry, initial_namespaces, namespaces_table};
 use crate::ownership::{self, Author};
@@ -19,6 +20,7 @@ pub(crate) struct Plane {
     pub(crate) store: Store,
     pub(crate) identities: Identities,
     pub(crate) counts: Counts,
+    pub(crate) policies: Policies,
     registry: Mutex<Arc<Registry>>,
 }
 
@@ -52,6 +54,7 @@ impl Plane {
             store,
             identities,
             counts: Counts::default(),
+            policies: Policies::default(),
             registry: Mutex::new(Arc::new(registry)),
         }
     }
@@ -101,6 +104,7 @@ fn create_initial_objects(writer: &mut Writer<'_>, identities: &Identities) {
             writer.put(&table, key, namespace(name, identities));
         }
     }
+    create_defaults(writer, identities);
 }
 
 fn namespace(name: &str, identities: &Identities) -> Value {

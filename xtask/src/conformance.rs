@@ -8,6 +8,8 @@ use std::time::Duration;
 use ::conformance::{Check, Outcome, Report, Target, Verdict};
 use anyhow::{Context, bail, ensure};
 use clap::Args;
+use kube::config::{KubeConfigOptions, Kubeconfig};
+use kube::{Client, Config};
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 
 use crate::plane::{Cluster, ClusterArgs, Plane};
@@ -104,12 +106,24 @@ async fn check(
     };
     let access = cluster.reach(processes, folder).await?;
     let target = Target {
+        guest: guest(&access.kubeconfig).await,
         client: access.client,
         kubeconfig: Some(access.kubeconfig),
         controllers,
         record: args.record,
     };
     Ok(::conformance::run(&target, checks, args.jobs, |outcome| tell(outcome, args.verbose)).await)
+}
+
+/// The user without rights of a control plane that was started for this; other clusters may have none.
+async fn guest(kubeconfig: &Path) -> Option<Client> {
+    let file = Kubeconfig::read_from(kubeconfig).ok()?;
+    let guest = KubeConfigOptions {
+        context: Some("guest".to_owned()),
+        ..KubeConfigOptions::default()
+    };
+    let config = Config::from_custom_kubeconfig(file, &guest).await.ok()?;
+    Client::try_from(config).ok()
 }
 
 fn selected(names: &[String]) -> anyhow::Result<Vec<Check>> {

@@ -21,7 +21,15 @@ pub(crate) struct SimulateArgs {
 pub(crate) fn run(args: &SimulateArgs) -> anyhow::Result<()> {
     let status = workspace::cargo()
         .current_dir(workspace::root()?)
-        .args(["run", "--quiet", "--profile", "sim", "--package", "simulation", "--"])
+        .args([
+            "run",
+            "--quiet",
+            "--profile",
+            "sim",
+            "--package",
+            "simulation",
+            "--",
+        ])
         .args(&args.args)
         .status()
         .context("cannot run cargo")?;

@@ -80,6 +80,7 @@ async fn walk(
         std::fs::create_dir_all(&folder).with_context(|| format!("cannot make {}", folder.display()))?;
         let access = cluster.reach(processes, &folder).await?;
         targets.push(Target {
+            guest: None,
             client: access.client,
             kubeconfig: Some(access.kubeconfig),
             controllers: false,

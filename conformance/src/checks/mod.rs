@@ -1,6 +1,7 @@
 //! The checks, by subject.
 #![expect(clippy::unwrap_used, reason = "a check fails by a panic")]
 
+mod access;
 mod apply;
 mod cascades;
 pub(crate) mod custom;
@@ -41,7 +42,16 @@ pub(crate) const GROUPS: &[&[Check]] = &[
     replies::GROUPS[1],
     replies::GROUPS[2],
     replies::GROUPS[3],
+    access::GROUPS[0],
+    access::GROUPS[1],
+    access::GROUPS[2],
+    access::GROUPS[3],
+    access::GROUPS[4],
+    access::GROUPS[5],
+    access::GROUPS[6],
+    access::GROUPS[7],
     kubectl::GROUPS[0],
     kubectl::GROUPS[1],
+    kubectl::GROUPS[2],
     hostile::CHECKS,
 ];

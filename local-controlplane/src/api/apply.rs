@@ -7,6 +7,7 @@ use super::query::{FieldValidation, Query, WriteOptions};
 use super::strict_json;
 use super::target::Resource;
 use super::write::{Intent, Written, insert_missing, key_of, replace, with_warnings};
+use crate::access::{User, check_escalation};
 use crate::failure::{Cause, Failure};
 use crate::kinds::Kind;
 use crate::ownership::{self, Author, Ground, Refusal};
@@ -119,6 +120,7 @@ pub(crate) fn options(query: &Query, user_agent: &str) -> Result<(WriteOptions, 
 /// Applies a configuration to an object, which is created when it is missing.
 pub(crate) fn apply(
     plane: &Plane,
+    user: &User,
     resource: &Resource,
     config: &Config,
     options: &WriteOptions,
@@ -137,12 +139,13 @@ pub(crate) fn apply(
         let mut object = config.applied(&ground, live.as_ref(), &options.manager, force)?;
         let warnings = config.warnings(options.validation)?;
         incoming::read(resource, &mut object, &[], FieldValidation::Ignore, Origin::Apply)?;
+        check_escalation(plane, writer, user, resource, &object, stored.as_deref())?;
         let written = check_place(resource, stored.as_ref(), &object).and_then(|()| match &stored {
             Some(stored) => {
                 check_identity(kind, stored, &object)?;
                 replace(plane, writer, resource, stored, object, Intent::apply(options))
             }
-            None => insert_missing(plane, writer, resource, object, Intent::apply(options)),
+            None => insert_missing(plane, writer, user, resource, object, Intent::apply(options)),
         });
         with_warnings(written, warnings)
     })

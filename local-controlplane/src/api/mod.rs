@@ -27,6 +27,7 @@ mod write;
 
 pub use answer::ApiBody;
 pub(crate) use delete::{DeleteOptions, remove};
+pub(crate) use query::{Query, percent_decode};
 pub(crate) use service::Access;
 pub use service::ApiService;
 pub(crate) use target::Resource;

@@ -7,6 +7,7 @@ use super::query::WriteOptions;
 use super::strategic;
 use super::target::Resource;
 use super::write::{Intent, Written, key_of, replace, with_warnings};
+use crate::access::{User, check_escalation};
 use crate::failure::{Cause, Failure};
 use crate::kinds::Kind;
 use crate::plane::Plane;
@@ -137,6 +138,7 @@ pub(crate) fn missing_first(plane: &Plane, resource: &Resource, body: &[u8], fai
 /// PATCH of an object.
 pub(crate) fn patch(
     plane: &Plane,
+    user: &User,
     resource: &Resource,
     patch: &Patch,
     options: &WriteOptions,
@@ -150,7 +152,8 @@ pub(crate) fn patch(
         let mut object = kind.to_wire(stored.value());
         patch.apply(&mut object)?;
         let warnings = incoming::read(resource, &mut object, &[], options.validation, Origin::Patch)?;
-        let written = check_identity(kind, &stored, &object)
+        let written = check_escalation(plane, writer, user, resource, &object, Some(&stored))
+            .and_then(|()| check_identity(kind, &stored, &object))
             .and_then(|()| replace(plane, writer, resource, &stored, object, Intent::update(options)));
         with_warnings(written, warnings)
     })

@@ -11,6 +11,7 @@ use super::selector::Selector;
 use super::target::{Resource, Verb};
 use super::write::{self, Shown, Written};
 use super::{apply, read, review, scale, watch};
+use crate::access::User;
 use crate::failure::Failure;
 use crate::plane::{Closing, Plane};
 use bytes::Bytes;
@@ -24,6 +25,7 @@ pub(crate) struct Call<'a> {
     pub(crate) plane: &'a Arc<Plane>,
     pub(crate) resource: Resource,
     pub(crate) parts: &'a http::request::Parts,
+    pub(crate) user: &'a User,
     pub(crate) agent: &'a str,
     pub(crate) closing: &'a Closing,
 }
@@ -138,30 +140,34 @@ impl Call<'_> {
         }
         match verb {
             Verb::Create if resource.kind.rules.review => {
-                let answered = review::answer(&resource.kind, parse_body(media, body)?.value)?;
-                Ok(answer::encoded(StatusCode::CREATED, view.format, &answered))
+                let options = query.write_options("CreateOptions", self.agent)?;
+                let parsed = parse_body(media, body)?;
+                let (answered, warnings) =
+                    review::answer(plane, self.user, resource, parsed, options.validation)?;
+                let answer = answer::encoded(StatusCode::CREATED, view.format, &answered);
+                Ok(answer::with_warnings(answer, &warnings))
             }
             Verb::Create => {
                 let options = query.write_options("CreateOptions", self.agent)?;
-                let written = write::create(plane, resource, parse_body(media, body)?, &options)?;
+                let written = write::create(plane, self.user, resource, parse_body(media, body)?, &options)?;
                 self.show(view, written).await
             }
             Verb::Update => {
                 let options = query.write_options("UpdateOptions", self.agent)?;
-                let written = write::update(plane, resource, parse_body(media, body)?, &options)?;
+                let written = write::update(plane, self.user, resource, parse_body(media, body)?, &options)?;
                 self.show(view, written).await
             }
             Verb::Patch if media == apply::APPLY => {
                 let (options, force) = apply::options(query, self.agent)?;
                 let config = apply::Config::parse(body)?;
-                let written = apply::apply(plane, resource, &config, &options, force)?;
+                let written = apply::apply(plane, self.user, resource, &config, &options, force)?;
                 self.show(view, written).await
             }
             Verb::Patch => {
                 let patch = Patch::parse(&resource.kind, media, body)
                     .map_err(|failure| patch::missing_first(plane, resource, body, failure))?;
                 let options = query.patch_options(self.agent)?;
-                let written = patch::patch(plane, resource, &patch, &options)?;
+                let written = patch::patch(plane, self.user, resource, &patch, &options)?;
                 self.show(view, written).await
             }
             _ => self.delete(verb, query, selector, view, body).await,

@@ -4,11 +4,12 @@ use super::accept::Format;
 use super::answer::{self, Answer, ApiBody};
 use super::target::Target;
 use super::{discovery, open_api, resource};
+use crate::access::{Attributes, Tokens, User, authorize, impersonated};
 use crate::failure::Failure;
 use crate::plane::{Closing, Plane};
 use bytes::Bytes;
 use futures::future::BoxFuture;
-use http::header::{ACCEPT, AUTHORIZATION, USER_AGENT};
+use http::header::{ACCEPT, USER_AGENT};
 use http::{HeaderMap, Method, Request, Response, StatusCode};
 use http_body::Body;
 use http_body_util::{BodyExt, LengthLimitError, Limited};
@@ -21,13 +22,13 @@ use tower::{BoxError, Service};
 /// What a real server reads of a body.
 const MAX_BODY: usize = 3 << 20;
 
-/// Who may use a service.
+/// Who comes through a service.
 #[derive(Clone)]
 pub(crate) enum Access {
-    /// The process itself, as an administrator.
-    InProcess { user_agent: Arc<str> },
-    /// Whoever has the token.
-    Token(Arc<str>),
+    /// The process itself, in the name of a user.
+    InProcess { user_agent: Arc<str>, user: Arc<User> },
+    /// Whoever the token says.
+    Tokens(Arc<Tokens>),
 }
 
 /// One way into a control plane: a [`tower::Service`] that answers like a Kubernetes API server.
@@ -60,14 +61,15 @@ impl ApiService {
         parts: http::request::Parts,
         body: impl Future<Output = Result<Bytes, Failure>>,
     ) -> Answer {
+        let accept = parts.headers.get(ACCEPT).and_then(|value| value.to_str().ok());
+        let format = Format::negotiate(accept, true).unwrap_or(Format::JSON);
+        let user = match self.admit(&parts) {
+            Ok(user) => user,
+            Err(failure) => return answer::refusal(&failure, format),
+        };
         let path = parts.uri.path();
         let registry = self.plane.registry();
         let target = Target::parse(path, &registry);
-        if let Err(failure) = self.authorize(&parts, &target) {
-            return answer::failure(&failure);
-        }
-        let accept = parts.headers.get(ACCEPT).and_then(|value| value.to_str().ok());
-        let format = Format::negotiate(accept, true).unwrap_or(Format::JSON);
         match target {
             Target::Resource(resource) => {
                 let agent = self.user_agent(&parts.headers);
@@ -75,6 +77,7 @@ impl ApiService {
                     plane: &self.plane,
                     resource,
                     parts: &parts,
+                    user: &user,
                     agent,
                     closing: &self.closing,
                 };
@@ -104,38 +107,35 @@ impl ApiService {
         }
     }
 
-    /// Health and version are for everybody, everything else for who has the token.
-    fn authorize(&self, parts: &http::request::Parts, target: &Target) -> Result<(), Failure> {
-        let Access::Token(token) = &self.access else {
-            return Ok(());
+    /// The user in whose name a request is made, who may make it.
+    fn admit(&self, parts: &http::request::Parts) -> Result<Arc<User>, Failure> {
+        let requestor = match &self.access {
+            Access::InProcess { user, .. } => Arc::clone(user),
+            Access::Tokens(tokens) => tokens.user(&parts.headers).map_err(|_| Failure::unauthorized())?,
         };
-        let given = parts.headers.get(AUTHORIZATION).map(|value| value.as_bytes());
-        match given {
-            None if matches!(target, Target::Health | Target::Version) => Ok(()),
-            None => Err(Failure::anonymous(parts.method.as_str(), parts.uri.path())),
-            Some(given) => match given.strip_prefix(b"Bearer ") {
-                Some(given) if same_secret(given, token.as_bytes()) => Ok(()),
-                _ => Err(Failure::unauthorized()),
-            },
+        let attributes = || {
+            let query = parts.uri.query().unwrap_or_default();
+            Attributes::of_request(&parts.method, parts.uri.path(), query)
+        };
+        let policy = || self.plane.store.read(|state| self.plane.policies.at(state));
+        let user = match impersonated(policy, &requestor, &parts.headers, attributes)? {
+            Some(user) => Arc::new(user),
+            None => requestor,
+        };
+        // Looked up nowhere: this is the case of nearly every request.
+        if !user.is_master() {
+            authorize(&policy(), &user, &attributes())?;
         }
+        Ok(user)
     }
 
     fn user_agent<'a>(&'a self, headers: &'a HeaderMap) -> &'a str {
         let named = headers.get(USER_AGENT).and_then(|value| value.to_str().ok());
         match &self.access {
-            Access::InProcess { user_agent } => named.unwrap_or(user_agent),
-            Access::Token(_) => named.unwrap_or_default(),
+            Access::InProcess { user_agent, .. } => named.unwrap_or(user_agent),
+            Access::Tokens(_) => named.unwrap_or_default(),
         }
     }
-}
-
-/// Compares in a time that does not depend on where the first difference is.
-fn same_secret(given: &[u8], expected: &[u8]) -> bool {
-    let difference = given
-        .iter()
-        .zip(expected)
-        .fold(0, |difference, (a, b)| difference | (a ^ b));
-    given.len() == expected.len() && difference == 0
 }
 
 fn health(parts: &http::request::Parts) -> Answer {

@@ -132,6 +132,10 @@ impl Target {
         if kind.namespaced != namespace.is_some() && (namespace.is_some() || name.is_some()) {
             return Self::NoSuchResource;
         }
+        // Reviews are asked where they belong, and have no names.
+        if kind.rules.review && (kind.namespaced != namespace.is_some() || name.is_some()) {
+            return Self::NoSuchResource;
+        }
         let served = match subresource {
             None => true,
             Some("status") => kind.rules.status,

@@ -10,6 +10,7 @@ use super::object::{
 };
 use super::query::WriteOptions;
 use super::target::Resource;
+use crate::access::{User, check_escalation, may_create};
 use crate::failure::{Cause, Failure};
 use crate::kinds::{Kind, namespaces_table};
 use crate::ownership::{self, Author};
@@ -93,6 +94,7 @@ impl Written {
 /// POST.
 pub(crate) fn create(
     plane: &Plane,
+    user: &User,
     resource: &Resource,
     body: Parsed,
     options: &WriteOptions,
@@ -108,15 +110,17 @@ pub(crate) fn create(
         options.validation,
         Origin::Body,
     )?;
-    let written = plane
-        .store
-        .write(|writer| insert(plane, writer, resource, object, Intent::update(options)));
+    let written = plane.store.write(|writer| {
+        check_escalation(plane, writer, user, resource, &object, None)?;
+        insert(plane, writer, resource, object, Intent::update(options))
+    });
     with_warnings(written, warnings)
 }
 
 /// PUT.
 pub(crate) fn update(
     plane: &Plane,
+    user: &User,
     resource: &Resource,
     body: Parsed,
     options: &WriteOptions,
@@ -138,8 +142,10 @@ pub(crate) fn update(
     }
     let written = plane.store.write(|writer| {
         let key = key_of(resource);
-        let Some(stored) = writer.get(&kind.table, &key).cloned() else {
-            return insert_by_update(plane, writer, resource, object, Intent::update(options));
+        let stored = writer.get(&kind.table, &key).cloned();
+        check_escalation(plane, writer, user, resource, &object, stored.as_deref())?;
+        let Some(stored) = stored else {
+            return insert_by_update(plane, writer, user, resource, object, Intent::update(options));
         };
         check_precondition(kind, &object, &stored)?;
         replace(plane, writer, resource, &stored, object, Intent::update(options))
@@ -174,6 +180,7 @@ fn check_name(resource: &Resource, object: &Value) -> Result<(), Failure> {
 fn insert_by_update(
     plane: &Plane,
     writer: &mut Writer<'_>,
+    user: &User,
     resource: &Resource,
     object: Value,
     intent: Intent<'_>,
@@ -186,19 +193,29 @@ fn insert_by_update(
         let why = format!("Precondition failed: UID in precondition: {uid}, UID in object meta: ");
         return Err(Failure::conflict(kind.subject(name), why));
     }
-    insert_missing(plane, writer, resource, object, intent)
+    insert_missing(plane, writer, user, resource, object, intent)
 }
 
 /// Creates what a write of an object did not find. The version that it names is of nothing.
 pub(crate) fn insert_missing(
     plane: &Plane,
     writer: &mut Writer<'_>,
+    user: &User,
     resource: &Resource,
     mut object: Value,
     intent: Intent<'_>,
 ) -> Result<Written, Failure> {
     if let Some(metadata) = object["metadata"].as_object_mut().filter(|_| !intent.dry_run) {
         metadata.remove("resourceVersion");
+    }
+    if let Err(refused) = may_create(plane, writer, user, resource) {
+        // Whether it could be created at all is said first.
+        let shown = Intent {
+            dry_run: true,
+            ..intent
+        };
+        insert(plane, writer, resource, object, shown)?;
+        return Err(refused);
     }
     insert(plane, writer, resource, object, intent)
 }

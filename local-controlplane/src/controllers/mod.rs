@@ -4,6 +4,7 @@
 //! One loop, woken by any change, works until nothing is left to do. The controllers write through the same path as
 //! clients do.
 
+mod cluster_roles;
 mod deployments;
 mod garbage;
 mod namespaces;
@@ -19,6 +20,7 @@ const MANAGER: &str = "kube-controller-manager";
 /// Runs all controllers until the control plane is gone.
 pub(crate) async fn run(plane: Arc<Plane>) {
     let mut deployments = deployments::Deployments::default();
+    let mut roles_seen = 0;
     let mut changes = plane.store.subscribe_all();
     loop {
         changes.borrow_and_update();
@@ -27,6 +29,7 @@ pub(crate) async fn run(plane: Arc<Plane>) {
                 deployments.round(&plane),
                 garbage::round(&plane),
                 namespaces::round(&plane),
+                cluster_roles::round(&plane, &mut roles_seen),
             ];
             if !busy.contains(&true) {
                 break;

@@ -3,7 +3,8 @@
 use super::builtin_columns::*;
 use super::columns::Column;
 use super::{
-    Kind, NameRule, Rules, Scale, api_version, blank, config_map, custom, deployment, event, lease, topology,
+    Kind, NameRule, Rules, Scale, api_version, blank, config_map, custom, deployment, event, lease,
+    rbac as rbac_kinds, topology,
 };
 use crate::failure::Cause;
 use crate::schema::Definitions;
@@ -83,7 +84,7 @@ const RBAC: &str = "rbac.authorization.k8s.io";
 const REVIEWS: &str = "authorization.k8s.io";
 
 /// Every row is version `v1`.
-static ROWS: [Row; 19] = [
+static ROWS: [Row; 20] = [
     Row::new("", "configmaps", "ConfigMap", "io.k8s.api.core.v1.ConfigMap")
         .short(&["cm"])
         .rules(config_map)
@@ -147,7 +148,7 @@ static ROWS: [Row; 19] = [
         .columns(deployment_columns)
         .blank(blank::deployment),
     Row::new(RBAC, "roles", "Role", "io.k8s.api.rbac.v1.Role")
-        .rules(rbac_rules)
+        .rules(rbac_kinds::role)
         .columns(name_and_creation)
         .blank(blank::role),
     Row::new(
@@ -156,7 +157,7 @@ static ROWS: [Row; 19] = [
         "RoleBinding",
         "io.k8s.api.rbac.v1.RoleBinding",
     )
-    .rules(rbac_rules)
+    .rules(rbac_kinds::role_binding)
     .columns(binding_columns)
     .blank(blank::binding),
     Row::new(
@@ -166,7 +167,7 @@ static ROWS: [Row; 19] = [
         "io.k8s.api.rbac.v1.ClusterRole",
     )
     .cluster()
-    .rules(rbac_rules)
+    .rules(rbac_kinds::cluster_role)
     .columns(name_and_creation)
     .blank(blank::role),
     Row::new(
@@ -176,7 +177,7 @@ static ROWS: [Row; 19] = [
         "io.k8s.api.rbac.v1.ClusterRoleBinding",
     )
     .cluster()
-    .rules(rbac_rules)
+    .rules(rbac_kinds::cluster_role_binding)
     .columns(binding_columns)
     .blank(blank::binding),
     Row::new(
@@ -190,6 +191,13 @@ static ROWS: [Row; 19] = [
     .rules(definition_rules)
     .columns(name_and_creation)
     .blank(blank::definition),
+    Row::new(
+        REVIEWS,
+        "localsubjectaccessreviews",
+        "LocalSubjectAccessReview",
+        "io.k8s.api.authorization.v1.LocalSubjectAccessReview",
+    )
+    .rules(review),
     Row::new(
         REVIEWS,
         "selfsubjectaccessreviews",
@@ -243,6 +251,7 @@ static DEFINITIONS: LazyLock<Map<String, Value>> = LazyLock::new(|| {
     generator.subschema_for::<rbac::v1::ClusterRole>();
     generator.subschema_for::<rbac::v1::ClusterRoleBinding>();
     generator.subschema_for::<apiextensions::v1::CustomResourceDefinition>();
+    generator.subschema_for::<authorization::v1::LocalSubjectAccessReview>();
     generator.subschema_for::<authorization::v1::SelfSubjectAccessReview>();
     generator.subschema_for::<authorization::v1::SelfSubjectRulesReview>();
     generator.subschema_for::<authorization::v1::SubjectAccessReview>();
@@ -442,14 +451,6 @@ fn deployment_rules() -> Rules {
         scale: Some(scale),
         default: deployment::default,
         validate: deployment::validate,
-        ..Rules::default()
-    }
-}
-
-fn rbac_rules() -> Rules {
-    Rules {
-        create_on_update: true,
-        names: NameRule::PathSegment,
         ..Rules::default()
     }
 }

@@ -68,7 +68,39 @@ pub(super) fn binding_columns() -> Vec<Column> {
         name(),
         Column::new("Role", "string", Cell::Computed(role)),
         creation_age(),
+        Column::new(
+            "Users",
+            "string",
+            Cell::Computed(|binding| subjects(binding, "User")),
+        )
+        .wide(),
+        Column::new(
+            "Groups",
+            "string",
+            Cell::Computed(|binding| subjects(binding, "Group")),
+        )
+        .wide(),
+        Column::new(
+            "ServiceAccounts",
+            "string",
+            Cell::Computed(|binding| subjects(binding, "ServiceAccount")),
+        )
+        .wide(),
     ]
+}
+
+/// The subjects of one kind that a binding names.
+fn subjects(binding: &Value, kind: &str) -> Value {
+    let subjects = binding["subjects"].as_array().into_iter().flatten();
+    let of_kind = subjects.filter(|subject| subject["kind"] == kind);
+    let names = of_kind.map(|subject| {
+        let text = |field: &str| subject[field].as_str().unwrap_or_default().to_owned();
+        match kind {
+            "ServiceAccount" => format!("{}/{}", text("namespace"), text("name")),
+            _ => text("name"),
+        }
+    });
+    names.collect::<Vec<_>>().join(", ").into()
 }
 
 pub(super) fn pod_columns() -> Vec<Column> {

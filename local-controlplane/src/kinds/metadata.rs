@@ -171,7 +171,7 @@ const LABEL_VALUE: &str = "a valid label must be an empty string or consist of a
      used for validation is '(([A-Za-z0-9][-A-Za-z0-9_.]*)?[A-Za-z0-9])?')";
 
 /// What is wrong with a name.
-fn check_name(rule: NameRule, name: &str) -> Vec<String> {
+pub(super) fn check_name(rule: NameRule, name: &str) -> Vec<String> {
     match rule {
         NameRule::Subdomain => check_subdomain(name),
         NameRule::Label => check_label(name),
@@ -205,6 +205,16 @@ pub(super) fn check_subdomain(name: &str) -> Vec<String> {
         wrong.push(SUBDOMAIN.to_owned());
     }
     wrong
+}
+
+/// Whether a text could be a name of that form.
+pub(crate) fn is_subdomain(text: &str) -> bool {
+    check_subdomain(text).is_empty()
+}
+
+/// The same of one part of a domain.
+pub(crate) fn is_label(text: &str) -> bool {
+    check_label(text).is_empty()
 }
 
 fn is_dns_label(text: &str) -> bool {

@@ -14,13 +14,17 @@ mod event;
 mod json_path;
 mod lease;
 mod metadata;
+mod rbac;
 mod registry;
 mod topology;
 
 pub(crate) use builtin::{builtin_kinds, open_api_definitions};
 pub(crate) use columns::Column;
 pub(crate) use custom::{accepted_status, kinds_of};
-pub(crate) use metadata::{check_label_value, check_qualified, metadata_schema, validate_metadata};
+pub(crate) use metadata::{
+    check_label_value, check_qualified, is_label, is_subdomain, metadata_schema, validate_metadata,
+};
+pub(crate) use rbac::RBAC_TABLES;
 pub(crate) use registry::Registry;
 
 use crate::failure::{Cause, Subject};

@@ -8,11 +8,20 @@ use std::net::SocketAddr;
 use std::path::Path;
 
 const NAME: &str = "local-controlplane";
+/// Whose context has the name of the cluster.
+pub(super) const ADMIN: &str = "admin";
 
-/// The text of a kubeconfig.
-pub(super) fn text(addr: SocketAddr, authority: &str, token: &str) -> String {
+/// The text of a kubeconfig: a user and a context for each name and token, the first one the current.
+pub(super) fn text(addr: SocketAddr, authority: &str, users: &[(&str, &str)]) -> String {
     let authority = STANDARD.encode(authority);
-    format!(
+    let context = |name: &str| {
+        if name == ADMIN {
+            NAME.to_owned()
+        } else {
+            name.to_owned()
+        }
+    };
+    let mut text = format!(
         "apiVersion: v1\n\
          kind: Config\n\
          current-context: {NAME}\n\
@@ -21,17 +30,27 @@ pub(super) fn text(addr: SocketAddr, authority: &str, token: &str) -> String {
          \x20 cluster:\n\
          \x20   server: https://{addr}\n\
          \x20   certificate-authority-data: {authority}\n\
-         users:\n\
-         - name: admin\n\
-         \x20 user:\n\
-         \x20   token: {token}\n\
-         contexts:\n\
-         - name: {NAME}\n\
-         \x20 context:\n\
-         \x20   cluster: {NAME}\n\
-         \x20   user: admin\n\
-         \x20   namespace: default\n"
-    )
+         users:\n"
+    );
+    for (name, token) in users {
+        text += &format!(
+            "- name: {name:?}\n\
+             \x20 user:\n\
+             \x20   token: {token:?}\n"
+        );
+    }
+    text += "contexts:\n";
+    for (name, _) in users {
+        text += &format!(
+            "- name: {:?}\n\
+             \x20 context:\n\
+             \x20   cluster: {NAME}\n\
+             \x20   user: {name:?}\n\
+             \x20   namespace: default\n",
+            context(name)
+        );
+    }
+    text
 }
 
 /// Writes a file that only its owner can read, in one step: nobody ever sees half of it.

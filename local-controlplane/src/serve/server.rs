@@ -6,6 +6,7 @@
 
 use super::identity::Identity;
 use super::kubeconfig;
+use crate::access::{Tokens, User};
 use crate::api::{Access, ApiService};
 use crate::plane::{Closing, Plane};
 use crate::world;
@@ -32,6 +33,9 @@ const GRACE: Duration = Duration::from_secs(2);
 pub struct ServeOptions {
     /// The port on 127.0.0.1; zero takes any that is free.
     pub port: u16,
+    /// Bearer tokens, and whose they are. The kubeconfig has a context for each, named like the user, besides that of
+    /// the administrator.
+    pub tokens: Vec<(String, User)>,
 }
 
 /// Why a control plane cannot be served.
@@ -73,9 +77,16 @@ impl Server {
             .map_err(|source| ServeError::Listen { port, source })?;
         let identity = Identity::generate()?;
         let token = world::secret();
-        let kubeconfig = kubeconfig::text(addr, &identity.authority, &token);
+        let administrator = (token, User::administrator());
+        let tokens: Vec<(String, User)> = [administrator].into_iter().chain(options.tokens).collect();
+        let users: Vec<(&str, &str)> = tokens
+            .iter()
+            .map(|(token, user)| (user.name.as_str(), token.as_str()))
+            .collect();
+        let kubeconfig = kubeconfig::text(addr, &identity.authority, &users);
+        let tokens = Tokens::new(tokens);
         let closing = Closing::new();
-        let service = ApiService::new(plane, Access::Token(token.into()), closing.clone());
+        let service = ApiService::new(plane, Access::Tokens(Arc::new(tokens)), closing.clone());
         let task = tokio::spawn(accept(
             listener,
             TlsAcceptor::from(identity.tls),

@@ -1,7 +1,9 @@
 //! The program: a control plane with its controllers, until somebody ends it.
 
 use super::{ServeError, ServeOptions};
-use crate::{ControlPlane, OpenError};
+use crate::access::read_token_file;
+use crate::world;
+use crate::{ControlPlane, OpenError, TokenFileError, User};
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 
@@ -12,6 +14,9 @@ pub struct UpOptions {
     pub port: u16,
     /// Where to write the kubeconfig. Without it, into a temporary folder that is removed at the end.
     pub kubeconfig: Option<PathBuf>,
+    /// Users beside the administrator: on each line a token, a name, a uid, and optionally groups in quotes, as for
+    /// kube-apiserver's `--token-auth-file`.
+    pub token_auth_file: Option<PathBuf>,
     /// Where objects are kept. Without it, they are gone at the end.
     pub data_dir: Option<PathBuf>,
     /// Print nothing.
@@ -24,6 +29,9 @@ pub enum UpError {
     /// The data folder.
     #[error(transparent)]
     Open(#[from] OpenError),
+    /// The users.
+    #[error(transparent)]
+    Tokens(#[from] TokenFileError),
     /// The socket.
     #[error(transparent)]
     Serve(#[from] ServeError),
@@ -41,17 +49,24 @@ pub enum UpError {
     Signals(#[source] io::Error),
 }
 
-/// Runs a control plane until SIGINT or SIGTERM.
+/// Runs a control plane until SIGINT or SIGTERM. Besides the administrator and those of the token file it has a user
+/// `guest`, who may do nothing until a role is bound.
 ///
 /// # Errors
 /// The data folder, the port or the kubeconfig cannot be used.
 pub async fn up(options: UpOptions) -> Result<(), UpError> {
     let end = end_signal()?;
+    let mut tokens = match &options.token_auth_file {
+        Some(file) => read_token_file(file)?,
+        None => Vec::new(),
+    };
+    tokens.push((world::secret(), User::new("guest")));
     let plane = match &options.data_dir {
         Some(dir) => ControlPlane::open(dir)?,
         None => ControlPlane::new(),
     };
-    let server = plane.serve(ServeOptions { port: options.port }).await?;
+    let port = options.port;
+    let server = plane.serve(ServeOptions { port, tokens }).await?;
     let place = Kubeconfig::new(options.kubeconfig.clone());
     let written = server.write_kubeconfig(&place.path);
     written.map_err(|source| UpError::Kubeconfig {

@@ -83,6 +83,11 @@ impl Table {
         }
     }
 
+    /// The revision of the newest change.
+    pub(crate) fn newest(&self) -> u64 {
+        self.newest
+    }
+
     /// The objects of one namespace, or all.
     pub(crate) fn within(&self, namespace: Option<&str>) -> impl Iterator<Item = &Arc<Stored>> {
         let start = Key::new(namespace.unwrap_or_default(), "");

@@ -1,7 +1,7 @@
 //! The suite that also runs against a real API server (`cargo xtask conformance`), here without a socket.
 
 use conformance::Target;
-use local_controlplane::ControlPlane;
+use local_controlplane::{ControlPlane, User};
 
 #[tokio::test(start_paused = true)]
 async fn what_a_real_server_does_is_done_here() {
@@ -9,6 +9,7 @@ async fn what_a_real_server_does_is_done_here() {
     tokio::spawn(plane.run_controllers());
     let target = Target {
         client: plane.client(),
+        guest: Some(plane.client_of(User::new("guest"))),
         kubeconfig: None,
         controllers: true,
         record: false,

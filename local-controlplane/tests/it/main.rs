@@ -5,6 +5,7 @@
     reason = "tests wait in paused time, and what fails in them is meant to"
 )]
 
+mod access;
 mod conformance;
 mod custom;
 mod deployments;

@@ -16,7 +16,8 @@ fn field<'a>(kubeconfig: &'a str, key: &str) -> &'a str {
         .lines()
         .find(|line| line.trim().starts_with(key))
         .expect(key);
-    line.trim().trim_start_matches(key).trim_start_matches(':').trim()
+    let value = line.trim().trim_start_matches(key).trim_start_matches(':');
+    value.trim().trim_matches('"')
 }
 
 struct Client {
@@ -120,7 +121,11 @@ async fn watches_end_cleanly_at_once_when_the_server_stops() {
     let plane = ControlPlane::new();
     let server = plane.serve(ServeOptions::default()).await.unwrap();
     let client = Client::new(&server);
-    let path = "/api/v1/namespaces?watch=true&resourceVersion=4";
+    let start = crate::support::Server::of(&plane)
+        .get("/api/v1/namespaces")
+        .await
+        .version();
+    let path = &format!("/api/v1/namespaces?watch=true&resourceVersion={start}");
     let mut watches = Vec::new();
     for protocol in ["h2", "http/1.1"] {
         watches.push(
@@ -148,6 +153,7 @@ async fn a_port_in_use_is_said_so() {
     let error = plane
         .serve(ServeOptions {
             port: server.addr().port(),
+            ..ServeOptions::default()
         })
         .await
         .unwrap_err();

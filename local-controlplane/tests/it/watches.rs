@@ -27,11 +27,9 @@ async fn relabel(server: &Server, name: &str, value: &str) -> u64 {
 async fn bookmarks_come_each_minute_and_before_the_end_to_who_asks() {
     let server = Server::new();
     let begin = Instant::now();
+    let start = watch_from(server.get(LEASES).await.version());
     let mut watch = server
-        .watch(&format!(
-            "{}&allowWatchBookmarks=true&timeoutSeconds=100",
-            watch_from(4)
-        ))
+        .watch(&format!("{start}&allowWatchBookmarks=true&timeoutSeconds=100"))
         .await;
     // Somebody else's change moves the bookmark, not the watch.
     let config = json!({"metadata": {"name": "c"}});
@@ -51,9 +49,7 @@ async fn bookmarks_come_each_minute_and_before_the_end_to_who_asks() {
     }
     assert_eq!(watch.next().await, None);
     assert_eq!(begin.elapsed().as_secs(), 100);
-    let mut without = server
-        .watch(&format!("{}&timeoutSeconds=100", watch_from(4)))
-        .await;
+    let mut without = server.watch(&format!("{start}&timeoutSeconds=100")).await;
     assert_eq!(without.next().await, None);
 }
 

@@ -248,7 +248,7 @@ async fn wrong_credentials_end_it_and_say_what_to_check() {
 #[tokio::test(flavor = "multi_thread")]
 async fn of_two_processes_with_one_identity_the_first_ends_and_names_both() {
     let plane = ControlPlane::new();
-    let server = plane.serve(ServeOptions { port: 0 }).await.unwrap();
+    let server = plane.serve(ServeOptions::default()).await.unwrap();
     let file = tempfile::NamedTempFile::new().unwrap();
     server.write_kubeconfig(file.path()).unwrap();
     let args = ["--kubeconfig", path(&file), "--identity", "alpha"];

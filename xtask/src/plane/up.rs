@@ -28,7 +28,7 @@ Examples:
 
 In another terminal, with the kubeconfig that it names:
   kubectl --kubeconfig /tmp/local.kubeconfig get leases -A --watch
-  kubectl --context guest get leases      (--real: a user without rights)";
+  kubectl --context guest get leases      (a user without rights)";
 
 /// What `control-plane up` is told.
 #[derive(Clone, Debug, Args)]
@@ -40,6 +40,9 @@ pub(crate) struct UpArgs {
     /// Where to write the kubeconfig. [default: a temporary folder, removed at the end]
     #[arg(long, value_name = "FILE")]
     kubeconfig: Option<PathBuf>,
+    /// Users beside the administrator, in the form of kube-apiserver's flag of this name.
+    #[arg(long, value_name = "FILE", conflicts_with = "real")]
+    token_auth_file: Option<PathBuf>,
     /// Where objects are kept. [default: nowhere, they are gone at the end]
     #[arg(long, value_name = "DIR")]
     data_dir: Option<PathBuf>,
@@ -69,6 +72,7 @@ pub(super) async fn run(args: UpArgs) -> anyhow::Result<()> {
     let options = UpOptions {
         port: args.port,
         kubeconfig: args.kubeconfig,
+        token_auth_file: args.token_auth_file,
         data_dir: args.data_dir,
         quiet: false,
     };

@@ -1,5 +1,6 @@
 //! `kubectl` against the server: screens that a real one was seen to give.
 
+mod access;
 mod reading;
 mod writing;
 
@@ -10,7 +11,7 @@ use crate::cluster::Cluster;
 use crate::kubectl::Terminal;
 
 /// All of them.
-pub(crate) const GROUPS: [&[Check]; 2] = [reading::CHECKS, writing::CHECKS];
+pub(crate) const GROUPS: [&[Check]; 3] = [reading::CHECKS, writing::CHECKS, access::CHECKS];
 
 pub(super) const LEASE: &str = "apiVersion: coordination.k8s.io/v1
 kind: Lease
