@@ -4,6 +4,8 @@
 //! to say.
 
 use std::collections::VecDeque;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use candidate::client::{Failure, classify};
@@ -57,6 +59,7 @@ pub(crate) struct Effects {
     pub(crate) objects: Objects,
     waiting: VecDeque<(usize, Request)>,
     open: FuturesUnordered<BoxFuture<'static, Answer>>,
+    open_requests: Arc<AtomicUsize>,
 }
 
 impl Effects {
@@ -70,6 +73,7 @@ impl Effects {
             objects: Objects::default(),
             waiting: VecDeque::new(),
             open: FuturesUnordered::new(),
+            open_requests: options.open_requests.clone(),
         }
     }
 
@@ -104,11 +108,12 @@ impl Effects {
     fn fill(&mut self) {
         while self.open.len() < self.concurrency {
             let Some((scope, request)) = self.waiting.pop_front() else {
-                return;
+                break;
             };
             let future = self.begin(scope, request);
             self.open.push(future);
         }
+        self.open_requests.store(self.open.len(), Ordering::Relaxed);
     }
 
     /// Whether this elector acts at this very moment; not when whoever knew is gone.

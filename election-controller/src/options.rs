@@ -1,5 +1,7 @@
 //! What an elector is told, and which contradictions it refuses.
 
+use std::sync::Arc;
+use std::sync::atomic::AtomicUsize;
 use std::time::Duration;
 
 use election_core::TimingError;
@@ -29,6 +31,8 @@ pub struct Options {
     /// Whether this elector may write now; `None` when it always may. One that may not observes all the same, and so
     /// does one whose sender is gone.
     pub acting: Option<watch::Receiver<bool>>,
+    /// Told how many requests are open: whoever lets news gather while nothing is to be done must not while there are any.
+    pub open_requests: Arc<AtomicUsize>,
 }
 
 impl Default for Options {
@@ -43,6 +47,7 @@ impl Default for Options {
             silence: Duration::from_secs(150),
             seed: 0,
             acting: None,
+            open_requests: Arc::default(),
         }
     }
 }
