@@ -4,6 +4,7 @@ use std::io::{IsTerminal, Write};
 use std::path::PathBuf;
 use std::process::ExitCode;
 use std::sync::Arc;
+use std::sync::atomic::AtomicUsize;
 use std::time::Duration;
 
 use anyhow::Context;
@@ -156,10 +157,10 @@ enum LogFormat {
     Json,
 }
 
-pub(crate) async fn main() -> ExitCode {
+pub(crate) async fn main(open_requests: Arc<AtomicUsize>) -> ExitCode {
     let cli = Cli::parse();
     start_log(cli.log_format);
-    match elect(cli).await {
+    match elect(cli, open_requests).await {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             // The last line of a process belongs to whoever started it, whatever the form of the log.
@@ -169,10 +170,14 @@ pub(crate) async fn main() -> ExitCode {
     }
 }
 
-async fn elect(cli: Cli) -> anyhow::Result<()> {
+async fn elect(cli: Cli, open_requests: Arc<AtomicUsize>) -> anyhow::Result<()> {
     // The signals count from the first moment, not from the first connection.
     let shutdown = candidate::termination();
-    let options = cli.options().validated()?;
+    let options = Options {
+        open_requests,
+        ..cli.options()
+    }
+    .validated()?;
     let config = client::load(cli.kubeconfig.as_deref(), cli.context.as_deref()).await?;
     let server = config.cluster_url.to_string();
     let client =

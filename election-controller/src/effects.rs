@@ -4,6 +4,8 @@
 //! to say.
 
 use std::collections::VecDeque;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use candidate::Leadership;
@@ -86,6 +88,7 @@ pub(crate) struct Effects {
     pub(crate) objects: Objects,
     waiting: VecDeque<(usize, Request)>,
     open: FuturesUnordered<BoxFuture<'static, Answer>>,
+    open_requests: Arc<AtomicUsize>,
 }
 
 impl Effects {
@@ -99,6 +102,7 @@ impl Effects {
             objects: Objects::default(),
             waiting: VecDeque::new(),
             open: FuturesUnordered::new(),
+            open_requests: options.open_requests.clone(),
         }
     }
 
@@ -133,11 +137,12 @@ impl Effects {
     fn fill(&mut self) {
         while self.open.len() < self.concurrency {
             let Some((scope, request)) = self.waiting.pop_front() else {
-                return;
+                break;
             };
             let future = self.begin(scope, request);
             self.open.push(future);
         }
+        self.open_requests.store(self.open.len(), Ordering::Relaxed);
     }
 
     fn begin(&self, scope: usize, request: Request) -> BoxFuture<'static, Answer> {

@@ -1,5 +1,7 @@
 //! What an elector is told, and which contradictions it refuses.
 
+use std::sync::Arc;
+use std::sync::atomic::AtomicUsize;
 use std::time::Duration;
 
 use candidate::{Identity, LeaseKey, Timing};
@@ -33,6 +35,8 @@ pub struct Options {
     /// Whether this elector may write now, when whoever embeds it knows; `None` when it always may. One that may not
     /// observes all the same, and so does one whose sender is gone.
     pub acting: Option<watch::Receiver<bool>>,
+    /// Told how many requests are open: whoever lets news gather while nothing is to be done must not while there are any.
+    pub open_requests: Arc<AtomicUsize>,
 }
 
 /// The election among electors, on a lease that they take by themselves, as client-go does.
@@ -73,6 +77,7 @@ impl Default for Options {
             seed: 0,
             leader_election: None,
             acting: None,
+            open_requests: Arc::default(),
         }
     }
 }

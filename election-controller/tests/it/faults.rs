@@ -1,6 +1,7 @@
 //! What an elector does when its server refuses, fails, is gone or is silent: it goes on, and elects afterwards.
 
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use candidate::clock::TokioClock;
@@ -172,12 +173,21 @@ async fn no_more_requests_are_open_at_once_than_allowed() {
     }
     let mut options = options();
     options.concurrency = 2;
+    let told = options.open_requests.clone();
     let client = road.client(world.plane.client_as(&options.instance));
     let _elector = world.elector_with(client, options);
     for (after_ms, open) in [(100, 2), (2_400, 4), (2_400, 6)] {
         pass(Duration::from_millis(after_ms)).await;
         assert_eq!(*counted.borrow(), open);
+        assert_eq!(told.load(Ordering::Relaxed), 2);
     }
+    road.clear();
+    pass(Duration::from_secs(60)).await;
+    assert_eq!(
+        told.load(Ordering::Relaxed),
+        0,
+        "nothing is open when all is done"
+    );
 }
 
 #[tokio::test(start_paused = true)]
