@@ -263,11 +263,7 @@ fn creates() -> Config {
             seat("bravo", "1.31"),
             seat("charlie", "1.31"),
         ],
-        faults: vec![
-            (Fault::Slow, 1),
-            (Fault::Lag, 1),
-            (Fault::Delete, 1),
-        ],
+        faults: vec![(Fault::Slow, 1), (Fault::Lag, 1), (Fault::Delete, 1)],
         total: 3,
         swaps: Some(0),
         trouble_until: 1,
@@ -459,8 +455,8 @@ fn cut_off() -> Config {
             seat("bravo", "1.30"),
             seat("charlie", "1.30"),
         ],
-        electors: vec![Rate::FAST, Rate::TRUE],
-        faults: vec![(Fault::Slow, 1), (Fault::CutOff, 1)],
+        electors: vec![Rate::FAST],
+        faults: vec![(Fault::CutOff, 2)],
         total: 2,
         swaps: Some(0),
         trouble_until: 8,
@@ -469,7 +465,7 @@ fn cut_off() -> Config {
         sights: vec![Sight::LostContact, Sight::Expired],
         ..base(
             "cut-off",
-            "a leader gets an answer late and is cut off then, under an elector with a fast clock",
+            "candidates are cut off and reach the server again, under an elector with a fast clock",
         )
     }
 }
