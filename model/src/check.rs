@@ -100,19 +100,15 @@ fn report(
     seen: &Arc<Seen>,
     checker: &impl Checker<Exploration>,
 ) -> Report {
-    let properties = checker.model().properties();
-    let mut violation = None;
-    for property in &properties {
-        if property.expectation != stateright::Expectation::Always {
-            continue;
-        }
-        if let Some(path) = checker.discovery(property.name) {
-            let model = Exploration::new(config.clone());
-            let short = shortened(&model, property.name, path.into_actions());
-            violation = Some(explain(&model, property.name, &short));
-            break;
-        }
-    }
+    let model = Exploration::new(config.clone());
+    let properties = checker.model().properties().into_iter();
+    let violation = properties
+        .filter(|property| property.expectation == stateright::Expectation::Always)
+        .filter_map(|property| Some((property.name, checker.discovery(property.name)?)))
+        .map(|(property, path)| (property, shortened(&model, property, path.into_actions())))
+        // Who breaks one invariant breaks others soon after.
+        .min_by_key(|(_, actions)| actions.len())
+        .map(|(property, actions)| explain(&model, property, &actions));
     let unseen = config
         .sights
         .iter()

@@ -34,7 +34,8 @@ fn base(name: &'static str, about: &'static str) -> Config {
         total: 0,
         swaps: Some(0),
         trouble_until: 20,
-        horizon: Some(60),
+        // Before a back-off of a minute ends: what follows then is a handover, and no leader for its moment.
+        horizon: Some(55),
         grid: None,
         timing: Timing::default(),
         rules: Rules::default(),
@@ -262,18 +263,11 @@ fn creates() -> Config {
             seat("bravo", "1.31"),
             seat("charlie", "1.31"),
         ],
-        faults: vec![
-            (Fault::Slow, 1),
-            (Fault::Break, 1),
-            (Fault::Lag, 1),
-            (Fault::Delete, 1),
-        ],
+        faults: vec![(Fault::Slow, 1), (Fault::Lag, 1), (Fault::Delete, 1)],
         total: 3,
         swaps: Some(0),
         trouble_until: 1,
-        horizon: Some(40),
-        recovery: Some(36),
-        settles: true,
+        horizon: Some(20),
         sights: vec![Sight::Created, Sight::CreatedLate, Sight::LeaseDeleted],
         ..base(
             "creates",
@@ -437,9 +431,9 @@ fn late() -> Config {
             (Fault::Duplicate, 1),
             (Fault::CutOff, 1),
         ],
-        total: 3,
+        total: 2,
         swaps: Some(0),
-        trouble_until: 12,
+        trouble_until: 18,
         horizon: Some(40),
         sights: vec![
             Sight::LandedLate,
@@ -461,8 +455,8 @@ fn cut_off() -> Config {
             seat("bravo", "1.30"),
             seat("charlie", "1.30"),
         ],
-        electors: vec![Rate::FAST, Rate::TRUE],
-        faults: vec![(Fault::Slow, 1), (Fault::CutOff, 1)],
+        electors: vec![Rate::FAST],
+        faults: vec![(Fault::CutOff, 2)],
         total: 2,
         swaps: Some(0),
         trouble_until: 8,
@@ -471,7 +465,7 @@ fn cut_off() -> Config {
         sights: vec![Sight::LostContact, Sight::Expired],
         ..base(
             "cut-off",
-            "a leader gets an answer late and is cut off then, under an elector with a fast clock",
+            "candidates are cut off and reach the server again, under an elector with a fast clock",
         )
     }
 }
