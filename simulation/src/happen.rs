@@ -76,7 +76,7 @@ impl World {
                 if self.crash(index) {
                     self.count(class);
                     // Some stay dead; an elector does not, or nothing would happen any more.
-                    let dead = amount % 4 == 0 && self.actors[index].program().is_some();
+                    let dead = amount.is_multiple_of(4) && self.actors[index].program().is_some();
                     self.actors[index].gone = dead;
                     self.plan_in(span, Deed::Starts(index));
                 }
@@ -89,13 +89,13 @@ impl World {
             }
             Class::Crowd => self.crowd(amount),
             Class::ElectorCrash => {
-                let crash = if amount % 2 == 0 {
+                let crash = if amount.is_multiple_of(2) {
                     Crash::BeforeLanding
                 } else {
                     Crash::AfterLanding
                 };
                 // Most often the elector, whose every write can be its last.
-                let index = if amount % 5 == 0 { index } else { 0 };
+                let index = if amount.is_multiple_of(5) { index } else { 0 };
                 self.road(index, |road| road.crash = Some(crash));
                 self.plan_in(span, Deed::Over(index, class));
             }
@@ -131,7 +131,7 @@ impl World {
 
     /// The server forgets its history, so that who comes back too late must list; or says so without having done it.
     fn forget(&mut self, index: usize, amount: u64) {
-        if amount % 2 == 0 {
+        if amount.is_multiple_of(2) {
             self.shared.plane.compact();
             self.road(index, |road| road.cuts += 1);
         } else {
@@ -140,7 +140,7 @@ impl World {
     }
 
     fn server_changes(&mut self, class: Class, amount: u64, span: Duration) {
-        let outage = if amount % 2 == 0 {
+        let outage = if amount.is_multiple_of(2) {
             Outage::Silent
         } else {
             Outage::Refuses
@@ -162,7 +162,7 @@ impl World {
         // Up to an hour, to either side.
         let micros = (i64::try_from(amount).unwrap_or_default() - 500) * 7_200_000;
         match class {
-            Class::WallOffset => clock.step_wall(if amount % 2 == 0 {
+            Class::WallOffset => clock.step_wall(if amount.is_multiple_of(2) {
                 3_600_000_000
             } else {
                 -3_600_000_000
@@ -194,7 +194,7 @@ impl World {
         match class {
             Class::DeletedLeader => people::delete(shared, class, lease),
             Class::DeletedIdentity => people::delete(shared, class, identity),
-            Class::Corrupted if amount % 2 == 0 => {
+            Class::Corrupted if amount.is_multiple_of(2) => {
                 let somebody = program.identity.to_string();
                 people::edit(shared, class, lease, move |lease| {
                     people::corrupt_leader(lease, amount / 2, &somebody);
@@ -203,7 +203,7 @@ impl World {
             Class::Corrupted => people::edit(shared, class, identity, move |lease| {
                 people::corrupt_identity(lease, amount / 2);
             }),
-            _ if amount % 2 == 0 => {
+            _ if amount.is_multiple_of(2) => {
                 people::edit(shared, class, identity, |lease| people::reversion(lease, version));
             }
             _ => {
