@@ -24,7 +24,8 @@ impl World {
     pub(crate) async fn carry_out(&mut self, deed: Deed) {
         match deed {
             Deed::Happens(happening) => {
-                self.shared.say(format_args!("-- {happening}"));
+                let whom = self.whom(&happening);
+                self.shared.say(format_args!("-- {happening}: {whom}"));
                 self.happens(happening).await;
             }
             Deed::Over(index, class) => self.over(index, class),
@@ -34,6 +35,33 @@ impl World {
                     self.start(index);
                 }
             }
+        }
+    }
+
+    /// Whom a happening concerns, for the story.
+    fn whom(&self, happening: &Happening) -> String {
+        let Happening {
+            class,
+            target,
+            amount,
+            ..
+        } = *happening;
+        let nth = |count: usize| usize::try_from(target % count.max(1) as u64).unwrap_or_default();
+        match class {
+            Class::Outage | Class::SlowServer => "all".to_owned(),
+            Class::Crowd | Class::Namespaces | Class::TwoElectors | Class::Joins => "somebody new".to_owned(),
+            Class::DeletedLeader => self.leases[nth(self.leases.len())].to_string(),
+            Class::Corrupted if amount.is_multiple_of(2) => self.leases[nth(self.leases.len())].to_string(),
+            Class::DeletedIdentity
+            | Class::Corrupted
+            | Class::VersionChange
+            | Class::TwoProcesses
+            | Class::Leaves => {
+                let index = self.candidate(target);
+                index.map_or_else(|| "nobody".to_owned(), |index| self.actors[index].name.clone())
+            }
+            Class::ElectorCrash if !amount.is_multiple_of(5) => "elector".to_owned(),
+            _ => self.actors[nth(self.actors.len())].name.clone(),
         }
     }
 
@@ -307,7 +335,8 @@ impl World {
                 class => road.chance.set(class, 0),
             }),
         }
-        self.shared.say(format_args!("-- over: {class} of {index}"));
+        let name = self.actors[index].name.clone();
+        self.shared.say(format_args!("-- over: {class} of {name}"));
     }
 
     fn server_over(&mut self, class: Class) {

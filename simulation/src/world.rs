@@ -38,7 +38,7 @@ pub(crate) struct Actor {
     pub(crate) current: Option<Started>,
     /// It was asked to leave, or is dead for good.
     pub(crate) gone: bool,
-    name: String,
+    pub(crate) name: String,
     starts: u64,
 }
 
