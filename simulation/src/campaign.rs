@@ -116,7 +116,7 @@ impl Work<'_> {
         let since = real_now();
         let outcome = run(&plan, Tracing::Hash);
         let took = since.elapsed();
-        let again = self.campaign.twice > 0 && seed % self.campaign.twice == 0;
+        let again = self.campaign.twice > 0 && seed.is_multiple_of(self.campaign.twice);
         let other = again.then(|| run(&plan, Tracing::Hash).hash);
         let mut violation = outcome.violation;
         if let Some(other) = other.filter(|other| *other != outcome.hash) {

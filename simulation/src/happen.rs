@@ -24,7 +24,8 @@ impl World {
     pub(crate) async fn carry_out(&mut self, deed: Deed) {
         match deed {
             Deed::Happens(happening) => {
-                self.shared.say(format_args!("-- {happening}"));
+                let whom = self.whom(&happening);
+                self.shared.say(format_args!("-- {happening}: {whom}"));
                 self.happens(happening).await;
             }
             Deed::Over(index, class) => self.over(index, class),
@@ -34,6 +35,33 @@ impl World {
                     self.start(index);
                 }
             }
+        }
+    }
+
+    /// Whom a happening concerns, for the story.
+    fn whom(&self, happening: &Happening) -> String {
+        let Happening {
+            class,
+            target,
+            amount,
+            ..
+        } = *happening;
+        let nth = |count: usize| usize::try_from(target % count.max(1) as u64).unwrap_or_default();
+        match class {
+            Class::Outage | Class::SlowServer => "all".to_owned(),
+            Class::Crowd | Class::Namespaces | Class::TwoElectors | Class::Joins => "somebody new".to_owned(),
+            Class::DeletedLeader => self.leases[nth(self.leases.len())].to_string(),
+            Class::Corrupted if amount.is_multiple_of(2) => self.leases[nth(self.leases.len())].to_string(),
+            Class::DeletedIdentity
+            | Class::Corrupted
+            | Class::VersionChange
+            | Class::TwoProcesses
+            | Class::Leaves => {
+                let index = self.candidate(target);
+                index.map_or_else(|| "nobody".to_owned(), |index| self.actors[index].name.clone())
+            }
+            Class::ElectorCrash if !amount.is_multiple_of(5) => "elector".to_owned(),
+            _ => self.actors[nth(self.actors.len())].name.clone(),
         }
     }
 
@@ -76,7 +104,7 @@ impl World {
                 if self.crash(index) {
                     self.count(class);
                     // Some stay dead; an elector does not, or nothing would happen any more.
-                    let dead = amount % 4 == 0 && self.actors[index].program().is_some();
+                    let dead = amount.is_multiple_of(4) && self.actors[index].program().is_some();
                     self.actors[index].gone = dead;
                     self.plan_in(span, Deed::Starts(index));
                 }
@@ -89,13 +117,13 @@ impl World {
             }
             Class::Crowd => self.crowd(amount),
             Class::ElectorCrash => {
-                let crash = if amount % 2 == 0 {
+                let crash = if amount.is_multiple_of(2) {
                     Crash::BeforeLanding
                 } else {
                     Crash::AfterLanding
                 };
                 // Most often the elector, whose every write can be its last.
-                let index = if amount % 5 == 0 { index } else { 0 };
+                let index = if amount.is_multiple_of(5) { index } else { 0 };
                 self.road(index, |road| road.crash = Some(crash));
                 self.plan_in(span, Deed::Over(index, class));
             }
@@ -131,7 +159,7 @@ impl World {
 
     /// The server forgets its history, so that who comes back too late must list; or says so without having done it.
     fn forget(&mut self, index: usize, amount: u64) {
-        if amount % 2 == 0 {
+        if amount.is_multiple_of(2) {
             self.shared.plane.compact();
             self.road(index, |road| road.cuts += 1);
         } else {
@@ -140,7 +168,7 @@ impl World {
     }
 
     fn server_changes(&mut self, class: Class, amount: u64, span: Duration) {
-        let outage = if amount % 2 == 0 {
+        let outage = if amount.is_multiple_of(2) {
             Outage::Silent
         } else {
             Outage::Refuses
@@ -162,7 +190,7 @@ impl World {
         // Up to an hour, to either side.
         let micros = (i64::try_from(amount).unwrap_or_default() - 500) * 7_200_000;
         match class {
-            Class::WallOffset => clock.step_wall(if amount % 2 == 0 {
+            Class::WallOffset => clock.step_wall(if amount.is_multiple_of(2) {
                 3_600_000_000
             } else {
                 -3_600_000_000
@@ -194,7 +222,7 @@ impl World {
         match class {
             Class::DeletedLeader => people::delete(shared, class, lease),
             Class::DeletedIdentity => people::delete(shared, class, identity),
-            Class::Corrupted if amount % 2 == 0 => {
+            Class::Corrupted if amount.is_multiple_of(2) => {
                 let somebody = program.identity.to_string();
                 people::edit(shared, class, lease, move |lease| {
                     people::corrupt_leader(lease, amount / 2, &somebody);
@@ -203,7 +231,7 @@ impl World {
             Class::Corrupted => people::edit(shared, class, identity, move |lease| {
                 people::corrupt_identity(lease, amount / 2);
             }),
-            _ if amount % 2 == 0 => {
+            _ if amount.is_multiple_of(2) => {
                 people::edit(shared, class, identity, |lease| people::reversion(lease, version));
             }
             _ => {
@@ -307,7 +335,8 @@ impl World {
                 class => road.chance.set(class, 0),
             }),
         }
-        self.shared.say(format_args!("-- over: {class} of {index}"));
+        let name = self.actors[index].name.clone();
+        self.shared.say(format_args!("-- over: {class} of {name}"));
     }
 
     fn server_over(&mut self, class: Class) {

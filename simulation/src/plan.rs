@@ -162,22 +162,35 @@ fn times(class: Class, dice: &mut Dice) -> u64 {
     }
 }
 
+impl Happening {
+    /// What the amount says, in words.
+    fn how(&self) -> String {
+        let amount = self.amount;
+        match self.class {
+            Class::Latency => format!("up to {} ms one way", amount / 1000),
+            Class::LostRequest
+            | Class::LostAnswer
+            | Class::Conflicts
+            | Class::TooManyRequests
+            | Class::InternalError
+            | Class::Unavailable
+            | Class::DuplicateEvent => format!("{amount} %"),
+            Class::WatchLag | Class::SlowServer => format!("{amount} ms"),
+            Class::ClockRate => format!("{amount} ms in a second"),
+            Class::Crowd | Class::Namespaces => format!("{amount} more"),
+            _ => format!("variant {amount}"),
+        }
+    }
+}
+
 impl fmt::Display for Happening {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self {
-            at,
-            class,
-            target,
-            span,
-            amount,
-        } = self;
         let seconds = |millis: u64| Duration::from_millis(millis).as_secs_f64();
-        write!(
-            f,
-            "at {:.3} s  {class} (target {target}, for {:.3} s, amount {amount})",
-            seconds(*at),
-            seconds(*span)
-        )
+        write!(f, "at {:.3} s  {} ({}", seconds(self.at), self.class, self.how())?;
+        if !matches!(self.class, Class::Crowd | Class::Namespaces | Class::ClockRate) {
+            write!(f, ", for {:.3} s", seconds(self.span))?;
+        }
+        f.write_str(")")
     }
 }
 

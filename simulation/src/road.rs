@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use bytes::Bytes;
-use http::{Request, Response, StatusCode};
+use http::{Method, Request, Response, StatusCode};
 use http_body_util::combinators::UnsyncBoxBody;
 use http_body_util::{BodyExt, Full};
 use kube::client::Body;
@@ -288,6 +288,7 @@ impl Road {
         carried: Carried,
     ) -> Option<Result<Answer, BoxError>> {
         self.meets(class, &call);
+        let created = call.method == Method::POST;
         match carried {
             Carried::Never => self.shared.lost(&call),
             Carried::First => drop(self.shared.deliver(&self.author, &self.name, &call).await),
@@ -300,6 +301,10 @@ impl Road {
             }
         }
         wait(self.latency()).await;
+        let reason = match (code, created) {
+            (409, true) => "AlreadyExists",
+            _ => reason,
+        };
         Some(Ok(Answer::Whole(refusal((class, code, reason)))))
     }
 

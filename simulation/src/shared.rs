@@ -50,7 +50,12 @@ pub(crate) struct Shared {
     trace: Mutex<Trace>,
     server: Mutex<ServerState>,
     requests: AtomicU64,
+    /// The last moment of a request, and how many there were at it.
+    moment: Mutex<(Duration, u32)>,
 }
+
+/// Whoever asks more often than this at one moment asks without a pause, and paused time would never go on.
+const MOST_AT_ONCE: u32 = 20_000;
 
 /// A request, read once.
 pub(crate) struct Call {
@@ -137,6 +142,7 @@ impl Shared {
             trace: Mutex::new(trace),
             server: Mutex::default(),
             requests: AtomicU64::new(0),
+            moment: Mutex::default(),
         })
     }
 
@@ -175,6 +181,7 @@ impl Shared {
         let (parts, body) = request.into_parts();
         let body = body.collect().await?.to_bytes();
         let id = self.requests.fetch_add(1, Ordering::Relaxed);
+        self.notice_storms();
         let subject = subject(&parts.method, &parts.uri, &body);
         Ok(Call {
             id,
@@ -184,6 +191,22 @@ impl Shared {
             body,
             subject,
         })
+    }
+
+    fn notice_storms(&self) {
+        let now = self.truth.now();
+        let mut moment = lock(&self.moment);
+        *moment = if moment.0 == now {
+            (now, moment.1 + 1)
+        } else {
+            (now, 1)
+        };
+        let count = moment.1;
+        drop(moment);
+        assert!(
+            count < MOST_AT_ONCE,
+            "{count} requests at one moment: somebody asks without a pause"
+        );
     }
 
     /// A request leaves its process.

@@ -38,14 +38,14 @@ pub(crate) struct Actor {
     pub(crate) current: Option<Started>,
     /// It was asked to leave, or is dead for good.
     pub(crate) gone: bool,
-    name: String,
+    pub(crate) name: String,
     starts: u64,
 }
 
 #[derive(Clone)]
 pub(crate) enum Role {
     Elector,
-    Candidate(Program),
+    Candidate(Box<Program>),
 }
 
 /// A process that was started.
@@ -113,7 +113,7 @@ impl World {
         for index in 0..world.plan.candidates.len() {
             let name = NAMES[index % NAMES.len()].to_owned();
             let program = world.program(&lease, &name, index);
-            world.actor(name, Role::Candidate(program));
+            world.actor(name, Role::Candidate(Box::new(program)));
         }
         for happening in world.plan.happenings.clone() {
             world.plan_at(Duration::from_millis(happening.at), Deed::Happens(happening));
@@ -247,7 +247,7 @@ impl World {
             }
             Role::Candidate(program) => {
                 let health = health.clone();
-                futures::FutureExt::boxed(actors::candidate(place, program, incarnation, stopped, health))
+                futures::FutureExt::boxed(actors::candidate(place, *program, incarnation, stopped, health))
             }
         };
         process.spawn(task);
@@ -374,7 +374,7 @@ impl World {
     /// A new candidate for a lease, started at once.
     pub(crate) fn join(&mut self, lease: &LeaseKey, name: String) -> usize {
         let program = self.program(lease, &name, self.actors.len());
-        let index = self.actor(name, Role::Candidate(program));
+        let index = self.actor(name, Role::Candidate(Box::new(program)));
         self.start(index);
         index
     }
