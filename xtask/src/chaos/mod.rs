@@ -3,7 +3,7 @@
 //!
 //! After each cycle there must be a leader again; in none may two processes have acted with one token, tokens have
 //! fallen, or a write have been refused: the election itself must prevent that. One fault excepts itself, as
-//! [`Fault::StopAll`] says. What is done in a cycle is in `cycle`.
+//! `Fault::StopAll` says. What is done in a cycle is in `cycle`.
 
 #![expect(clippy::print_stdout, reason = "the output of the chaos")]
 
