@@ -106,3 +106,52 @@ impl Object {
         Some(Self { key, revision, text })
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn object(name: &str, revision: &str) -> Object {
+        let mut lease = Lease::default();
+        lease.metadata.name = Some(name.to_owned());
+        Object {
+            key: LeaseKey::new("default", name),
+            revision: Revision::new(revision),
+            text: LeaseText::new(&lease).unwrap(),
+        }
+    }
+
+    fn newest(objects: &Objects, name: &str) -> Option<Revision> {
+        let known = objects.newest.get(&LeaseKey::new("default", name));
+        known.map(|known| known.revision.clone())
+    }
+
+    #[test]
+    fn what_is_older_than_known_changes_nothing() {
+        let mut objects = Objects::default();
+        let key = || LeaseKey::new("default", "demo");
+        assert_eq!(objects.take(0, News::Applied(object("demo", "9"))), Some(key()));
+        assert_eq!(objects.take(0, News::Applied(object("demo", "10"))), None);
+        objects.take(0, News::Applied(object("demo", "9")));
+        objects.take(0, News::Gone(key(), Revision::new("9")));
+        assert_eq!(newest(&objects, "demo"), Some(Revision::new("10")));
+        objects.take(0, News::Gone(key(), Revision::new("11")));
+        assert_eq!(newest(&objects, "demo"), None);
+    }
+
+    #[test]
+    fn a_list_replaces_what_its_own_scope_knew() {
+        let mut objects = Objects::default();
+        objects.take(0, News::Listed(vec![object("alpha", "1"), object("bravo", "1")]));
+        objects.take(1, News::Listed(vec![object("charlie", "1")]));
+        objects.take(0, News::Listed(vec![object("alpha", "2")]));
+        assert_eq!(newest(&objects, "alpha"), Some(Revision::new("2")));
+        assert_eq!(newest(&objects, "bravo"), None);
+        assert_eq!(newest(&objects, "charlie"), Some(Revision::new("1")));
+        let node = Object {
+            key: LeaseKey::new("kube-node-lease", "node"),
+            ..object("node", "1")
+        };
+        assert_eq!(objects.take(0, News::Applied(node)), None, "it is never offered");
+    }
+}

@@ -600,6 +600,17 @@ fn what_became_of_a_lease_while_it_was_an_identity_lease_is_not_known() {
     assert_eq!(reason.code(), "QuietTime", "{reason}");
 }
 
+#[test]
+fn leases_are_told_in_the_order_of_their_names() {
+    let mut cluster = cluster();
+    for number in 0..20 {
+        cluster.edit(&format!("lease-{number:02}"), hold);
+    }
+    cluster.list();
+    let keys: Vec<String> = cluster.elector.keys().map(ToString::to_string).collect();
+    assert!(keys.len() >= 20 && keys.is_sorted(), "{keys:?}");
+}
+
 /// The state that a list or a newer event has shown stands, whatever comes late.
 #[test]
 fn older_news_change_nothing() {
