@@ -5,14 +5,15 @@
 
 use std::time::Duration;
 
+use election_core::LeaseKey;
 use election_core::candidate::Settings;
-use election_core::{LeaseKey, wire};
+use election_core::wire::{self, Item};
 use k8s_openapi::api::coordination::v1::Lease;
 
 use crate::builder::{JoinError, Mode};
 use crate::client::{Failure, classify};
 use crate::clock::SharedClock;
-use crate::watch::{self, ReadError, WatchScope};
+use crate::watch::{self, ReadError, Seen, WatchScope};
 
 /// Asks once, so that a program without permission, or with the wrong lease, hears of it at once.
 pub(crate) async fn probe(
@@ -54,28 +55,28 @@ async fn check_direct(
         why,
     };
     match found.and_then(wire::read) {
-        Some(wire::Item::Identity(_)) => {
+        Some(Item::Identity(_)) => {
             return Err(coordinated("it is the identity lease of a candidate".to_owned()));
         }
-        Some(wire::Item::Leader(lease)) if lease.record.elected => {
+        Some(Item::Leader(lease)) if lease.record.elected => {
             return Err(coordinated("an elector has granted it".to_owned()));
         }
         _ => {}
     }
-    let scope = WatchScope::namespace(key.namespace());
-    let leases = match watch::list(client, scope, clock, within).await {
-        Ok((leases, _)) => leases,
-        Err(error) => {
-            // Whoever may see only this lease finds out when an elector marks it.
-            tracing::debug!(lease = %key, %error, "it is not known whether anybody stands for this lease in a coordinated election");
-            return Ok(());
+    let mut standing = None;
+    let stands = |seen: Seen| {
+        if let Item::Identity(identity) = seen.item
+            && identity.leads.contains(key)
+        {
+            standing = Some(identity.identity().clone());
         }
     };
-    let stands = |lease: &Lease| match wire::read(lease) {
-        Some(wire::Item::Identity(identity)) => identity.leads.contains(key).then(|| identity.identity()),
-        _ => None,
-    };
-    match leases.iter().find_map(stands) {
+    let scope = WatchScope::namespace(key.namespace());
+    if let Err(error) = watch::visit(client, scope, clock, within, stands).await {
+        // Whoever may see only this lease finds out when an elector marks it.
+        tracing::debug!(lease = %key, %error, "it is not known whether anybody stands for this lease in a coordinated election");
+    }
+    match standing {
         Some(candidate) => Err(coordinated(format!("{candidate} stands for it"))),
         None => Ok(()),
     }

@@ -25,7 +25,7 @@ use tokio::sync::Notify;
 
 use crate::clock::SharedClock;
 pub use object::{FromText, LeaseText, Seen, Unreadable};
-pub(crate) use requests::list;
+pub(crate) use requests::visit;
 pub use requests::{ReadError, read};
 
 /// Which leases to watch.

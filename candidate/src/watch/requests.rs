@@ -62,25 +62,31 @@ pub async fn read(
     clock: &SharedClock,
     within: Duration,
 ) -> Result<(Option<Lease>, Revision), ReadError> {
-    let (leases, revision) = list(client, WatchScope::one(key), clock, within).await?;
-    let named = |lease: &Lease| lease.metadata.name.as_deref() == Some(key.name());
-    Ok((leases.into_iter().find(named), revision))
+    let mut found = None;
+    let take = |lease: Lease| {
+        if lease.metadata.name.as_deref() == Some(key.name()) {
+            found = Some(lease);
+        }
+    };
+    let revision = visit(client, WatchScope::one(key), clock, within, take).await?;
+    Ok((found, revision))
 }
 
-/// Lists leases consistently.
-pub(crate) async fn list(
+/// Reads leases consistently, and keeps none of them.
+pub(crate) async fn visit<T: FromText>(
     client: &kube::Client,
     scope: WatchScope,
     clock: &SharedClock,
     within: Duration,
-) -> Result<(Vec<Lease>, Revision), ReadError> {
+    take: impl FnMut(T),
+) -> Result<Revision, ReadError> {
     let source = Source {
         client: client.clone(),
         scope,
         clock: clock.clone(),
         within,
     };
-    source.list::<Lease>().await
+    source.visit(take).await
 }
 
 /// Where leases come from.
@@ -96,12 +102,18 @@ pub(super) struct Source {
 impl Source {
     /// A consistent list: no resource version is asked for, so none that is older than this request is shown.
     pub(super) async fn list<T: FromText>(&self) -> Result<(Vec<T>, Revision), ReadError> {
+        let mut leases = Vec::new();
+        let revision = self.visit(|lease| leases.push(lease)).await?;
+        Ok((leases, revision))
+    }
+
+    /// The same, one by one; when it fails, some may have been taken.
+    async fn visit<T: FromText>(&self, mut take: impl FnMut(T)) -> Result<Revision, ReadError> {
         let mut params = ListParams {
             field_selector: self.field_selector(),
             ..ListParams::default()
         }
         .limit(PAGE);
-        let mut leases = Vec::new();
         let mut first_revision = None;
         loop {
             let request = self
@@ -109,7 +121,7 @@ impl Source {
                 .list(&params)
                 .map_err(|error| ReadError::Api(kube::Error::BuildRequest(error)))?;
             let page = self.in_time(self.client.request_text(request)).await?;
-            let meta = read_page(&page, &mut leases)?;
+            let meta = read_page(&page, &mut take)?;
             // Later pages are read from the snapshot of the first.
             let revision = first_revision
                 .get_or_insert(meta.resource_version.unwrap_or_default())
@@ -117,7 +129,7 @@ impl Source {
             match meta.continue_.filter(|token| !token.is_empty()) {
                 Some(token) => params = params.continue_token(&token),
                 None if revision.is_empty() => return Err(malformed("the list has no resource version")),
-                None => return Ok((leases, Revision::new(&revision))),
+                None => return Ok(Revision::new(&revision)),
             }
         }
     }
@@ -201,10 +213,12 @@ struct Page<'a> {
     items: Option<Vec<&'a RawValue>>,
 }
 
-fn read_page<T: FromText>(page: &str, leases: &mut Vec<T>) -> Result<ListMeta, ReadError> {
+fn read_page<T: FromText>(page: &str, take: &mut impl FnMut(T)) -> Result<ListMeta, ReadError> {
     let page: Page<'_> = serde_json::from_str(page).map_err(malformed)?;
     for item in page.items.unwrap_or_default() {
-        leases.extend(readable(item.get()).1);
+        if let Some(lease) = readable(item.get()).1 {
+            take(lease);
+        }
     }
     Ok(page.metadata.unwrap_or_default())
 }
