@@ -75,7 +75,8 @@ impl Ledger {
                 book.said.push(said);
             }
             book.named.extend(identity.leads.iter().cloned());
-            book.stored = Some(identity);
+            // Without the annotation it is no identity lease, and nobody's to collect.
+            book.stored = offers.then_some(identity);
         }
     }
 
