@@ -18,6 +18,7 @@ mod properties;
 mod seen;
 mod server;
 mod step;
+mod trouble;
 mod world;
 
 pub use check::{Limits, Report, Violation, check, replay};

@@ -1,15 +1,16 @@
-//! How one state becomes another: the environment's side. What processes make of it is in `processes`.
+//! How one state becomes another: the environment's side. What processes make of it is in `processes`, what
+//! goes wrong in `trouble`.
 
 use std::collections::VecDeque;
 use std::sync::Arc;
 
 use election_core::candidate::{Event, Now, Outcome, Stopped};
 use election_core::elector::{Event as ElectorEvent, Outcome as ElectorOutcome};
-use election_core::{Elector, Item, LeaseCreate};
+use election_core::{Item, LeaseCreate};
 
 use crate::actions::Action;
-use crate::clock::{WALL, nanos};
-use crate::config::{Config, Fault};
+use crate::clock::WALL;
+use crate::config::Config;
 use crate::seen::{Seen, Sight};
 use crate::server::{Ask, Change, Reply};
 use crate::world::{Broken, Chair, Id, Link, Message, Seat, Who, World};
@@ -169,7 +170,7 @@ impl Step<'_> {
         }
     }
 
-    fn serve(&mut self, ask: &Ask, late: bool) -> Reply {
+    pub(crate) fn serve(&mut self, ask: &Ask, late: bool) -> Reply {
         let before = self.world.server.lease.clone();
         let (reply, change) = Arc::make_mut(&mut self.world.server).serve(ask);
         match (&reply, &change) {
@@ -250,7 +251,7 @@ impl Step<'_> {
     }
 
     /// How a request ended; without a reply, nobody knows.
-    fn tell(&mut self, message: &Message, reply: Option<Reply>) {
+    pub(crate) fn tell(&mut self, message: &Message, reply: Option<Reply>) {
         match (message.from, message.id) {
             (Who::Seat(seat), Id::Seat(id)) => {
                 let identity = matches!(message.ask, Ask::WriteIdentity(..) | Ask::GetIdentity(_));
@@ -383,7 +384,7 @@ impl Step<'_> {
         Arc::make_mut(&mut self.world.electors[index])
     }
 
-    fn set_frozen(&mut self, who: Who, frozen: bool) {
+    pub(crate) fn set_frozen(&mut self, who: Who, frozen: bool) {
         match who {
             Who::Seat(seat) => self.seat(usize::from(seat)).frozen = frozen,
             Who::Elector(elector) => self.chair(usize::from(elector)).frozen = frozen,
@@ -397,7 +398,7 @@ impl Step<'_> {
         }
     }
 
-    fn stop(&mut self, index: u8, stopped: Stopped) {
+    pub(crate) fn stop(&mut self, index: u8, stopped: Stopped) {
         let seat = usize::from(index);
         let Some(work) = self.seat(seat).work.take() else {
             return;
@@ -422,104 +423,6 @@ impl Step<'_> {
             mono: self.config.seats[seat].rate.shows(self.world.now),
             wall: WALL,
         }
-    }
-
-    // --- Trouble ----------------------------------------------------------------------------------------------------
-
-    fn trouble(&mut self, fault: Fault, what: u8, how: u8) {
-        self.world.spent[fault as usize] += 1;
-        // What is no life must not keep anybody alive, however often it comes.
-        if fault != Fault::Touch {
-            self.world.troubled = self.world.now;
-        }
-        let index = usize::from(what);
-        let who = if how == 0 {
-            Who::Seat(what)
-        } else {
-            Who::Elector(what)
-        };
-        self.say(|step| format!("** {}", step.trouble_name(fault, what, how)));
-        match fault {
-            Fault::Break => {
-                let message = Arc::clone(&self.world.net[index]);
-                self.give_up(index);
-                self.tell(&message, None);
-            }
-            Fault::Slow => Arc::make_mut(&mut self.world.net[index]).slow = true,
-            Fault::Duplicate => {
-                let ask = self.world.net[index].ask.clone();
-                self.serve(&ask, false);
-            }
-            Fault::Lag => self.world.streams[index].slow = true,
-            Fault::Gap => {
-                self.world.streams[index].state = Link::Lost;
-                if let Who::Elector(elector) = self.world.watcher(index) {
-                    self.feed_elector(usize::from(elector), ElectorEvent::Lost);
-                }
-            }
-            Fault::Crash => self.end(index),
-            Fault::Start | Fault::StartOther => self.start(index, fault == Fault::StartOther),
-            Fault::ReplaceElector => {
-                self.disown(Who::Elector(what));
-                let rules = self.config.rules;
-                let chair = self.chair(index);
-                chair.elector = Elector::new(rules);
-                chair.frozen = false;
-                let stream = self.world.stream(Who::Elector(what));
-                self.world.streams[stream] = crate::world::Stream {
-                    state: Link::Unlisted,
-                    ..Default::default()
-                };
-            }
-            Fault::Freeze => self.set_frozen(who, true),
-            Fault::CutOff => self.seat(index).cut_off = true,
-            Fault::Delete => {
-                let change = Arc::make_mut(&mut self.world.server).delete();
-                self.publish(change);
-            }
-            Fault::DeleteIdentity => {
-                let key = crate::names::identity_lease(self.config.identities()[index]);
-                let change = Arc::make_mut(&mut self.world.server).delete_identity(&key);
-                self.publish(change);
-            }
-            Fault::Blank
-            | Fault::EditEndOfTerm
-            | Fault::EditNominee
-            | Fault::EditIncarnation
-            | Fault::Touch => {
-                self.edit(fault, index);
-            }
-            Fault::Stubborn => {
-                if let Some(work) = &mut self.seat(index).work {
-                    work.stubborn = true;
-                }
-            }
-            Fault::Abandon => self.stop(what, Stopped::Abandoned),
-            Fault::Shutdown => {
-                self.seat(index).leaving = true;
-                self.feed(index, Event::Shutdown);
-            }
-            Fault::Stuck => {
-                self.seat(index).stuck = true;
-                self.feed(index, Event::Healthy(false));
-            }
-            Fault::Outage => {
-                let length = nanos(self.config.timing.guarantees().api_outage);
-                self.world.outage_until = Some(self.world.now + length);
-            }
-        }
-    }
-
-    fn edit(&mut self, fault: Fault, index: usize) {
-        let identities = self.config.identities();
-        let change = Arc::make_mut(&mut self.world.server).edit(|record| match fault {
-            Fault::Blank => record.holder = None,
-            Fault::EditEndOfTerm => record.end_of_term = !record.end_of_term,
-            Fault::EditIncarnation => record.incarnation = None,
-            Fault::Touch => record.elected = !record.elected,
-            _ => record.preferred_holder = identities.get(index).map(|name| (*name).into()),
-        });
-        self.publish(change);
     }
 
     /// The requests of a process that is gone: they may still land.

@@ -10,6 +10,7 @@ mod ci;
 mod conformance;
 mod demo;
 mod die_with_parent;
+mod fuzz;
 mod kubectl;
 mod model;
 mod plane;
@@ -19,6 +20,7 @@ mod shell;
 mod simulate;
 mod svg;
 mod timeline;
+mod tools;
 mod walk;
 mod workspace;
 
@@ -77,6 +79,8 @@ enum Command {
     Bugs(bugs::BugsArgs),
     /// Simulate whole clusters under faults, and check every rule of the protocol.
     Simulate(simulate::SimulateArgs),
+    /// Look for inputs that break what reads them.
+    Fuzz(fuzz::FuzzArgs),
     /// Run the whole list of checks.
     Ci(ci::CiArgs),
     /// Draw a recording as an animated SVG.
@@ -116,6 +120,7 @@ fn run(command: Command) -> anyhow::Result<()> {
         Command::Model(args) => model::run(&args),
         Command::Bugs(args) => bugs::run(&args),
         Command::Simulate(args) => simulate::run(&args),
+        Command::Fuzz(args) => fuzz::run(&args),
         Command::Ci(args) => ci::run(&args),
         Command::Render { cast, svg } => {
             let drawn = svg::render(&cast::Cast::read(&cast)?)?;

@@ -1,6 +1,7 @@
 //! The repository: where it is, and how its programs are built.
 
 use std::collections::BTreeMap;
+use std::ffi::OsStr;
 use std::io::{BufRead, BufReader};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
@@ -45,7 +46,14 @@ pub(crate) fn target_folder(root: &Path) -> PathBuf {
 
 /// The cargo that called this, or the one in `PATH`.
 pub(crate) fn cargo() -> Command {
-    let mut command = Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
+    let mut command = command(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
+    command.stdin(Stdio::null());
+    command
+}
+
+/// A program that calls cargo.
+pub(crate) fn command(program: impl AsRef<OsStr>) -> Command {
+    let mut command = Command::new(program);
     // What cargo tells a program that it runs is not meant for the next cargo: the build scripts of some crates look at
     // it, and half of the dependencies would be built again each time.
     for (name, _) in std::env::vars_os() {
@@ -54,7 +62,6 @@ pub(crate) fn cargo() -> Command {
             command.env_remove(&*name);
         }
     }
-    command.stdin(Stdio::null());
     command
 }
 

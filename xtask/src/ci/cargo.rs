@@ -87,12 +87,18 @@ pub(super) fn demo(root: &Path) -> Outcome {
     xtask(root, &["demo"])
 }
 
+/// Short: the recorded run on a real server has hundreds of cycles.
+pub(super) fn chaos(root: &Path) -> Outcome {
+    xtask(root, &["chaos", "--cycles", "16"])
+}
+
 /// What is compiled is kept, and compiled again only for another version.
 pub(super) fn real(root: &Path) -> Outcome {
     xtask(root, &["control-plane", "build"])?;
     xtask(root, &["conformance", "--control-plane", "real"])?;
     xtask(root, &["walk", "--seeds", "4", "--operations", "2000"])?;
-    xtask(root, &["demo", "--control-plane", "real"])
+    xtask(root, &["demo", "--control-plane", "real"])?;
+    xtask(root, &["chaos", "--control-plane", "real", "--cycles", "10"])
 }
 
 pub(super) fn xtask(root: &Path, args: &[&str]) -> Outcome {

@@ -50,7 +50,7 @@ struct Step {
     on_demand: bool,
 }
 
-const STEPS: [Step; 17] = [
+const STEPS: [Step; 18] = [
     Step {
         name: "toolchain",
         about: "the compiler is not older than rust-version",
@@ -148,8 +148,14 @@ const STEPS: [Step; 17] = [
         on_demand: false,
     },
     Step {
+        name: "chaos",
+        about: "16 cycles of real processes that are killed and stopped: never two leaders",
+        run: cargo::chaos,
+        on_demand: false,
+    },
+    Step {
         name: "real",
-        about: "conformance, walks and demo on a real control plane (on demand; needs Go, and 12 min at first)",
+        about: "conformance, walks, demo and chaos on a real control plane (on demand; needs Go, and 12 min at first)",
         run: cargo::real,
         on_demand: true,
     },

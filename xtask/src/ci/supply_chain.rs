@@ -1,17 +1,18 @@
-//! `cargo deny` and `cargo machete`, in versions of their own, installed beside the build output when they are missing.
+//! `cargo deny` and `cargo machete`.
 //!
 //! Advisories need a database that is fetched from elsewhere than the registry. Without it the step says so and checks the
 //! rest; it does not wait for a network that is not there.
 
 use std::io::Read;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::{Command, Stdio};
 use std::time::Duration;
 
 use anyhow::{Context, bail, ensure};
 
 use super::Outcome;
-use crate::{shell, workspace};
+use crate::shell;
+use crate::tools::installed;
 
 const DENY: (&str, &str) = ("cargo-deny", "0.20.2");
 const MACHETE: (&str, &str) = ("cargo-machete", "0.9.2");
@@ -90,23 +91,6 @@ pub(super) fn machete(root: &Path) -> Outcome {
         .context("cannot run cargo-machete")?;
     ensure!(status.success(), "cargo machete: {status}");
     Ok(None)
-}
-
-/// The path of a tool in the right version.
-fn installed(root: &Path, (name, version): (&str, &str)) -> anyhow::Result<PathBuf> {
-    let folder = workspace::target_folder(root).join("tools");
-    let program = folder.join("bin").join(name);
-    let said = Command::new(&program).arg("--version").output();
-    if said.is_ok_and(|output| String::from_utf8_lossy(&output.stdout).trim().ends_with(version)) {
-        return Ok(program);
-    }
-    let mut command = workspace::cargo();
-    command
-        .args(["install", "--locked", &format!("{name}@{version}"), "--root"])
-        .arg(&folder);
-    let status = command.status().context("cannot run cargo")?;
-    ensure!(status.success(), "cargo install {name}: {status}");
-    Ok(program)
 }
 
 #[cfg(test)]

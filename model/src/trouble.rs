@@ -1,0 +1,110 @@
+//! What goes wrong in a step: faults, and the hands of people.
+
+use std::sync::Arc;
+
+use election_core::Elector;
+use election_core::candidate::{Event, Stopped};
+use election_core::elector::Event as ElectorEvent;
+
+use crate::clock::nanos;
+use crate::config::Fault;
+use crate::step::Step;
+use crate::world::{Link, Who};
+
+impl Step<'_> {
+    pub(crate) fn trouble(&mut self, fault: Fault, what: u8, how: u8) {
+        self.world.spent[fault as usize] += 1;
+        // What is no life must not keep anybody alive, however often it comes.
+        if fault != Fault::Touch {
+            self.world.troubled = self.world.now;
+        }
+        let index = usize::from(what);
+        let who = if how == 0 {
+            Who::Seat(what)
+        } else {
+            Who::Elector(what)
+        };
+        self.say(|step| format!("** {}", step.trouble_name(fault, what, how)));
+        match fault {
+            Fault::Break => {
+                let message = Arc::clone(&self.world.net[index]);
+                self.give_up(index);
+                self.tell(&message, None);
+            }
+            Fault::Slow => Arc::make_mut(&mut self.world.net[index]).slow = true,
+            Fault::Duplicate => {
+                let ask = self.world.net[index].ask.clone();
+                self.serve(&ask, false);
+            }
+            Fault::Lag => self.world.streams[index].slow = true,
+            Fault::Gap => {
+                self.world.streams[index].state = Link::Lost;
+                if let Who::Elector(elector) = self.world.watcher(index) {
+                    self.feed_elector(usize::from(elector), ElectorEvent::Lost);
+                }
+            }
+            Fault::Crash => self.end(index),
+            Fault::Start | Fault::StartOther => self.start(index, fault == Fault::StartOther),
+            Fault::ReplaceElector => {
+                self.disown(Who::Elector(what));
+                let rules = self.config.rules;
+                let chair = self.chair(index);
+                chair.elector = Elector::new(rules);
+                chair.frozen = false;
+                let stream = self.world.stream(Who::Elector(what));
+                self.world.streams[stream] = crate::world::Stream {
+                    state: Link::Unlisted,
+                    ..Default::default()
+                };
+            }
+            Fault::Freeze => self.set_frozen(who, true),
+            Fault::CutOff => self.seat(index).cut_off = true,
+            Fault::Delete => {
+                let change = Arc::make_mut(&mut self.world.server).delete();
+                self.publish(change);
+            }
+            Fault::DeleteIdentity => {
+                let key = crate::names::identity_lease(self.config.identities()[index]);
+                let change = Arc::make_mut(&mut self.world.server).delete_identity(&key);
+                self.publish(change);
+            }
+            Fault::Blank
+            | Fault::EditEndOfTerm
+            | Fault::EditNominee
+            | Fault::EditIncarnation
+            | Fault::Touch => {
+                self.edit(fault, index);
+            }
+            Fault::Stubborn => {
+                if let Some(work) = &mut self.seat(index).work {
+                    work.stubborn = true;
+                }
+            }
+            Fault::Abandon => self.stop(what, Stopped::Abandoned),
+            Fault::Shutdown => {
+                self.seat(index).leaving = true;
+                self.feed(index, Event::Shutdown);
+            }
+            Fault::Stuck => {
+                self.seat(index).stuck = true;
+                self.feed(index, Event::Healthy(false));
+            }
+            Fault::Outage => {
+                let length = nanos(self.config.timing.guarantees().api_outage);
+                self.world.outage_until = Some(self.world.now + length);
+            }
+        }
+    }
+
+    fn edit(&mut self, fault: Fault, index: usize) {
+        let identities = self.config.identities();
+        let change = Arc::make_mut(&mut self.world.server).edit(|record| match fault {
+            Fault::Blank => record.holder = None,
+            Fault::EditEndOfTerm => record.end_of_term = !record.end_of_term,
+            Fault::EditIncarnation => record.incarnation = None,
+            Fault::Touch => record.elected = !record.elected,
+            _ => record.preferred_holder = identities.get(index).map(|name| (*name).into()),
+        });
+        self.publish(change);
+    }
+}
