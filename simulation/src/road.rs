@@ -288,12 +288,13 @@ impl Road {
         carried: Carried,
     ) -> Option<Result<Answer, BoxError>> {
         self.meets(class, &call);
+        let call = Arc::new(call);
         let created = call.method == Method::POST;
         match carried {
-            Carried::Never => self.shared.lost(&call),
+            Carried::Never => {}
             Carried::First => drop(self.shared.deliver(&self.author, &self.name, &call).await),
             Carried::Later(by) => {
-                let road = self.clone();
+                let (road, call) = (self.clone(), call.clone());
                 spawn(async move {
                     wait(by).await;
                     drop(road.shared.deliver(&road.author, &road.name, &call).await);
@@ -301,6 +302,9 @@ impl Road {
             }
         }
         wait(self.latency()).await;
+        // Answered is answered. What the server does afterwards with what it refused, only a receiver that checks the token
+        // can stop.
+        self.shared.lost(&call);
         let reason = match (code, created) {
             (409, true) => "AlreadyExists",
             _ => reason,

@@ -226,7 +226,7 @@ impl Shared {
         self.say(format_args!("{name} sends {call}"));
     }
 
-    /// A request will never land.
+    /// A request will never land, or its process has an answer that says so.
     pub(crate) fn lost(&self, call: &Call) {
         if matches!(call.subject, Subject::Work(_)) {
             self.ledger().work_over(call.id);

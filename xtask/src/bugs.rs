@@ -1,18 +1,18 @@
-//! `cargo xtask bugs`: shows that the model finds what it is there for.
+//! `cargo xtask bugs`: shows that the model and the simulation find what they are there for.
 //!
 //! Each `model/bugs/NAME.patch` breaks one rule. It is applied, alone, to a copy of the sources, and what comes out is given
-//! to the oracles in turn until one of them objects. A patch begins with a sentence, and a line for each oracle that is to
-//! look at it: `model: CONFIGURATION…`.
+//! to each oracle. A patch begins with a sentence and a line for the model, `model: CONFIGURATION…`, without which the model
+//! does not look at it: it has no tasks and no requests as bytes. The simulation looks at every patch.
 
 #![expect(clippy::print_stdout, reason = "the table of the bugs")]
 
 use std::path::{Path, PathBuf};
 use std::process::Command;
-use std::time::Duration;
 
 use anyhow::{Context, bail, ensure};
 use clap::Args;
 
+use crate::record;
 use crate::shell;
 use crate::workspace::{self, Binaries, Profile};
 
@@ -36,6 +36,9 @@ pub(crate) struct BugsArgs {
     /// Only check that the patches apply, all of them.
     #[arg(long, conflicts_with = "names")]
     check: bool,
+    /// Write the table into docs/safety-model.md.
+    #[arg(long, conflicts_with_all = ["names", "check"])]
+    record: bool,
 }
 
 /// A rule broken on purpose.
@@ -54,16 +57,10 @@ struct Catch {
     trace: String,
 }
 
-/// Something that can tell a wrong tree from a right one. It gets the tree, and what a patch says for it.
-struct Oracle {
-    name: &'static str,
-    ask: fn(&Path, &[&str]) -> anyhow::Result<Option<Catch>>,
-}
-
-const ORACLES: [Oracle; 1] = [Oracle {
-    name: "model",
-    ask: ask_model,
-}];
+/// The beginning of the line for the model.
+const MODEL: &str = "model";
+/// How many seeds the simulation gets for each.
+const SEEDS: u32 = 2000;
 
 /// Not copied: no source.
 const LEFT_OUT: [&str; 5] = ["target", ".git", "artifacts", "docs", "bench"];
@@ -86,35 +83,47 @@ pub(crate) fn run(args: &BugsArgs) -> anyhow::Result<()> {
     }
     let tree = workspace::target_folder(&root).join("bugs/tree");
     let mut missed = Vec::new();
-    println!("| bug | caught by | after | took |\n|---|---|---|---|");
-    for bug in &bugs {
+    let mut table = "| bug | model | after | simulation | after |\n|---|---|---|---|---|\n".to_owned();
+    for (number, bug) in bugs.iter().enumerate() {
         copy(&root, &tree)?;
         apply(&tree, bug, &[])?;
         let since = shell::now();
         let caught = ask(&tree, bug).with_context(|| format!("bug {}", bug.name))?;
-        let took = since.elapsed();
-        match caught {
-            Some((oracle, catch)) => {
-                println!(
-                    "| {} | {}: {} | {} | {} |",
-                    bug.name,
-                    oracle,
-                    catch.what,
-                    catch.after,
-                    seconds(took)
-                );
-                if args.trace {
-                    println!("\n{}\n", catch.trace);
-                }
-            }
-            None => {
-                println!("| {} | nobody | | {} |", bug.name, seconds(took));
-                missed.push(bug.name.as_str());
+        let row = format!(
+            "| {} | {} | {} |",
+            bug.about(),
+            cells(&caught[0]),
+            cells(&caught[1])
+        );
+        println!(
+            "{:>3}/{}  {} s  {row}",
+            number + 1,
+            bugs.len(),
+            since.elapsed().as_secs()
+        );
+        table += &format!("{row}\n");
+        if caught.iter().all(Option::is_none) {
+            missed.push(bug.name.as_str());
+        }
+        if args.trace {
+            for catch in caught.iter().flatten() {
+                println!("\n{}\n", catch.trace);
             }
         }
     }
     ensure!(missed.is_empty(), "nobody noticed: {}", missed.join(", "));
+    if args.record {
+        record::between(&root.join(record::SAFETY_MODEL), "bugs", &table)?;
+    }
     Ok(())
+}
+
+/// Which property, and after how much.
+fn cells(catch: &Option<Catch>) -> String {
+    catch.as_ref().map_or_else(
+        || "– | ".to_owned(),
+        |catch| format!("{} | {}", catch.what, catch.after),
+    )
 }
 
 /// All bugs, by name.
@@ -146,8 +155,11 @@ pub(crate) fn check(root: &Path) -> anyhow::Result<usize> {
     let bugs = bugs(root)?;
     for bug in &bugs {
         apply(root, bug, &["--check"])?;
-        let asks = ORACLES.iter().any(|oracle| line_for(bug, oracle.name).is_some());
-        ensure!(asks, "{}: no oracle is to look at it", bug.name);
+        ensure!(
+            bug.about().ends_with('.'),
+            "{}: it does not say what it is",
+            bug.name
+        );
     }
     Ok(bugs.len())
 }
@@ -195,28 +207,31 @@ fn copy(from: &Path, to: &Path) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// What a patch says for an oracle.
-fn line_for<'a>(bug: &'a Bug, oracle: &str) -> Option<Vec<&'a str>> {
-    let head = bug.text.lines().take_while(|line| !line.starts_with("--- "));
-    let line = head
-        .filter_map(|line| line.strip_prefix(oracle)?.strip_prefix(':'))
-        .next()?;
-    Some(line.split_whitespace().collect())
+impl Bug {
+    /// What it is, in a sentence.
+    fn about(&self) -> &str {
+        self.text.lines().next().unwrap_or_default()
+    }
+
+    /// What it says for the model.
+    fn configurations(&self) -> Vec<&str> {
+        let head = self.text.lines().take_while(|line| !line.starts_with("--- "));
+        head.filter_map(|line| line.strip_prefix(MODEL)?.strip_prefix(':'))
+            .flat_map(str::split_whitespace)
+            .collect()
+    }
 }
 
-fn ask(tree: &Path, bug: &Bug) -> anyhow::Result<Option<(&'static str, Catch)>> {
-    for oracle in &ORACLES {
-        if let Some(words) = line_for(bug, oracle.name)
-            && let Some(catch) = (oracle.ask)(tree, &words)?
-        {
-            return Ok(Some((oracle.name, catch)));
-        }
-    }
-    Ok(None)
+/// What the model and the simulation see.
+fn ask(tree: &Path, bug: &Bug) -> anyhow::Result<[Option<Catch>; 2]> {
+    Ok([ask_model(tree, &bug.configurations())?, ask_simulation(tree)?])
 }
 
 /// Explores the configurations that the patch names, each for a minute at most.
 fn ask_model(tree: &Path, configs: &[&str]) -> anyhow::Result<Option<Catch>> {
+    if configs.is_empty() {
+        return Ok(None);
+    }
     let output = tree.with_file_name("build");
     let binaries = Binaries::build_into(tree, Some(&output), &["model"], Profile::Dev)?;
     for config in configs {
@@ -245,6 +260,27 @@ fn ask_model(tree: &Path, configs: &[&str]) -> anyhow::Result<Option<Catch>> {
     Ok(None)
 }
 
-fn seconds(time: Duration) -> String {
-    format!("{:.0} s", time.as_secs_f64())
+/// Plays seeds until a rule is broken.
+fn ask_simulation(tree: &Path) -> anyhow::Result<Option<Catch>> {
+    let output = tree.with_file_name("build");
+    let binaries = Binaries::build_into(tree, Some(&output), &["simulation"], Profile::Sim)?;
+    let output = Command::new(binaries.path("simulate")?)
+        .args(["--seeds", &SEEDS.to_string()])
+        .output()
+        .context("cannot run the simulation")?;
+    if output.status.success() {
+        return Ok(None);
+    }
+    let trace = String::from_utf8_lossy(&output.stdout).into_owned();
+    let broken = trace.lines().find_map(|line| line.strip_prefix("violation: "));
+    let broken = broken.with_context(|| {
+        let said = String::from_utf8_lossy(&output.stderr);
+        format!("the simulation failed ({}): {trace}{said}", output.status)
+    })?;
+    let seeds = trace.split_whitespace().next().unwrap_or_default();
+    Ok(Some(Catch {
+        what: broken.split_whitespace().next().unwrap_or_default().to_owned(),
+        after: format!("{seeds} seeds"),
+        trace,
+    }))
 }

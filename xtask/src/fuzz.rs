@@ -103,12 +103,12 @@ fn one(root: &Path, bolero: &Path, target: &str, minutes: u32) -> anyhow::Result
         .arg(&corpus)
         .arg("--crashes-dir")
         .arg(&crashes)
-        .args(["--time", &format!("{minutes}min"), target])
+        .args(["-T", &format!("{minutes}min"), target])
         .status()
         .context("cannot run cargo-bolero")?;
     ensure!(
         status.success(),
-        "{target} found something ({status}): see above, and {}",
+        "{target} did not end well ({status}): see above; an input that breaks something is in {}",
         crashes.display()
     );
     Ok(())

@@ -15,6 +15,7 @@ mod kubectl;
 mod model;
 mod plane;
 mod processes;
+mod record;
 mod screen;
 mod shell;
 mod simulate;

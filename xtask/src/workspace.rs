@@ -16,6 +16,8 @@ pub(crate) enum Profile {
     Dev,
     /// Optimized: for what is measured.
     Bench,
+    /// Fast, with assertions: for the simulation.
+    Sim,
 }
 
 impl Profile {
@@ -23,6 +25,7 @@ impl Profile {
         match self {
             Self::Dev => "dev",
             Self::Bench => "bench",
+            Self::Sim => "sim",
         }
     }
 }

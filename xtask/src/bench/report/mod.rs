@@ -17,7 +17,7 @@ use anyhow::{Context, bail};
 use clap::Args;
 
 use super::results::Results;
-use crate::workspace;
+use crate::{record, workspace};
 
 /// Where results are, below the root.
 pub(super) const FOLDER: &str = "docs/benchmarks";
@@ -25,8 +25,6 @@ const README: &str = "README.md";
 const DISTRIBUTION: &str = "distribution.svg";
 const HANDOVER: &str = "handover.svg";
 const GROWTH: &str = "growth.svg";
-const BEGIN: &str = "<!-- bench: written by `cargo xtask bench report` -->";
-const END: &str = "<!-- bench: end -->";
 
 const HELP: &str = "\
 Examples:
@@ -73,10 +71,7 @@ pub(super) fn write(results: &Results, root: &Path, out: &Path) -> anyhow::Resul
     if out == root.join(FOLDER)
         && let Some(peers) = peers
     {
-        let file = root.join(README);
-        let text =
-            std::fs::read_to_string(&file).with_context(|| format!("cannot read {}", file.display()))?;
-        put(&file, &between_markers(&text, &tables::short(peers))?)?;
+        record::between(&root.join(README), "bench", &tables::short(peers))?;
     }
     Ok(())
 }
@@ -85,26 +80,4 @@ fn put(file: &Path, text: &str) -> anyhow::Result<()> {
     std::fs::write(file, text).with_context(|| format!("cannot write {}", file.display()))?;
     eprintln!("wrote {}", file.display());
     Ok(())
-}
-
-/// A text with another part between its markers.
-fn between_markers(text: &str, part: &str) -> anyhow::Result<String> {
-    let missing = || format!("{README} has not both markers {BEGIN} and {END}");
-    let (before, rest) = text.split_once(BEGIN).with_context(missing)?;
-    let (_, after) = rest.split_once(END).with_context(missing)?;
-    Ok(format!("{before}{BEGIN}\n{part}{END}{after}"))
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn only_what_stands_between_the_markers_is_replaced() {
-        let text = format!("above\n{BEGIN}\nold\n{END}\nbelow\n");
-        let new = between_markers(&text, "new\n").unwrap();
-        assert_eq!(new, format!("above\n{BEGIN}\nnew\n{END}\nbelow\n"));
-        assert_eq!(between_markers(&new, "new\n").unwrap(), new);
-        assert!(between_markers("no markers", "new").is_err());
-    }
 }
