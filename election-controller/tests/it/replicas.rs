@@ -149,42 +149,51 @@ async fn disturbed(fault: Fault, number: usize, when: When) -> Stage {
     stage
 }
 
-async fn at_each_write(fault: Fault) {
-    let stage = Stage::new();
-    let _elector = stage.replica("elector-a");
-    let writes = play(&stage).await;
-    eprintln!("{writes} {:#?}", stage.written().iter().map(|w| format!("{} {} {} {:?}", w.by, w.lease, w.status, w.at)).collect::<Vec<_>>());
+fn at_each_write(fault: Fault) {
+    let writes = in_its_own_time(async {
+        let stage = Stage::new();
+        let _elector = stage.replica("elector-a");
+        play(&stage).await
+    });
     assert!(writes >= 15, "{writes} are fewer than an election has");
     for number in 1..=writes {
         for when in [When::Before, When::After] {
-            eprintln!("{number} {when:?}");
-            let stage = disturbed(fault, number, when).await;
-            assert!(
-                stage.has_struck(),
-                "{fault:?} {when:?} write {number} of {writes}"
-            );
+            in_its_own_time(async {
+                let stage = disturbed(fault, number, when).await;
+                assert!(
+                    stage.has_struck(),
+                    "{fault:?} {when:?} write {number} of {writes}"
+                );
+            });
         }
     }
 }
 
-#[tokio::test(start_paused = true)]
-async fn wherever_the_acting_elector_crashes_its_replica_finishes_the_same_election() {
-    at_each_write(Fault::Crash).await;
+/// Each story has its own runtime, with whose end all of its processes end.
+fn in_its_own_time<T>(story: impl Future<Output = T>) -> T {
+    let mut builder = tokio::runtime::Builder::new_current_thread();
+    let runtime = builder.enable_all().start_paused(true).build().unwrap();
+    runtime.block_on(story)
 }
 
-#[tokio::test(start_paused = true)]
-async fn wherever_a_lone_elector_crashes_it_finishes_the_same_election_when_it_is_back() {
-    at_each_write(Fault::Restart).await;
+#[test]
+fn wherever_the_acting_elector_crashes_its_replica_finishes_the_same_election() {
+    at_each_write(Fault::Crash);
 }
 
-#[tokio::test(start_paused = true)]
-async fn wherever_the_acting_elector_sleeps_it_awakes_without_doing_harm() {
-    at_each_write(Fault::Sleep).await;
+#[test]
+fn wherever_a_lone_elector_crashes_it_finishes_the_same_election_when_it_is_back() {
+    at_each_write(Fault::Restart);
 }
 
-#[tokio::test(start_paused = true)]
-async fn wherever_the_acting_elector_leaves_its_replica_finishes_the_same_election() {
-    at_each_write(Fault::Leave).await;
+#[test]
+fn wherever_the_acting_elector_sleeps_it_awakes_without_doing_harm() {
+    at_each_write(Fault::Sleep);
+}
+
+#[test]
+fn wherever_the_acting_elector_leaves_its_replica_finishes_the_same_election() {
+    at_each_write(Fault::Leave);
 }
 
 #[tokio::test(start_paused = true)]
