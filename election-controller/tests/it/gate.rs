@@ -35,7 +35,8 @@ impl Gate {
         self.0.send_replace(open);
     }
 
-    async fn pass(&self) {
+    /// Waits until it is open.
+    pub(crate) async fn pass(&self) {
         // The sender lives as long as the gate does.
         let _ = self.0.subscribe().wait_for(|open| *open).await;
     }

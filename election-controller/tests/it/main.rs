@@ -9,7 +9,9 @@ mod once;
 #[cfg(all(feature = "cli", unix))]
 mod process;
 mod refusals;
+mod replicas;
 mod road;
 mod scopes;
+mod stage;
 mod terms;
 mod world;
