@@ -59,6 +59,20 @@ impl Strategy {
             Self::NewestEmulationVersion => "NewestEmulationVersion",
         }
     }
+
+    /// The rule as a sentence for people, incumbents included.
+    #[must_use]
+    pub const fn rule(self) -> &'static str {
+        match self {
+            Self::OldestEmulationVersion => {
+                "the lowest emulation version leads, among those the lowest binary version; among equals the incumbent stays"
+            }
+            Self::NewestEmulationVersion => {
+                "the highest emulation version leads, among those the highest binary version; among equals the incumbent \
+                 stays"
+            }
+        }
+    }
 }
 
 impl fmt::Display for Strategy {

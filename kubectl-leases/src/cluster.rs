@@ -4,6 +4,7 @@
 
 use std::collections::BTreeSet;
 use std::error::Error as StdError;
+use std::fmt;
 use std::time::Duration;
 
 use election_core::LeaseKey;
@@ -89,13 +90,23 @@ pub enum Error {
 }
 
 /// The Leases of one namespace, or of all.
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub struct Cluster {
+    /// For what is not about the Leases of the namespace.
+    client: Client,
     api: Api<Lease>,
     /// What time it is there.
     pub clock: ServerClock,
     server: String,
     limit: Option<Duration>,
+}
+
+impl fmt::Debug for Cluster {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Cluster")
+            .field("server", &self.server)
+            .finish_non_exhaustive()
+    }
 }
 
 impl Cluster {
@@ -126,10 +137,11 @@ impl Cluster {
     #[must_use]
     pub fn with_client(client: Client, namespace: Option<&str>) -> Self {
         let api = match namespace {
-            Some(namespace) => Api::namespaced(client, namespace),
-            None => Api::all(client),
+            Some(namespace) => Api::namespaced(client.clone(), namespace),
+            None => Api::all(client.clone()),
         };
         Self {
+            client,
             api,
             clock: ServerClock::default(),
             server: "in this process".to_owned(),
@@ -143,6 +155,15 @@ impl Cluster {
     /// [`Error`].
     pub async fn leases(&self) -> Result<Vec<Lease>, Error> {
         self.pages(|page| async move { self.api.list(&page).await }).await
+    }
+
+    /// One Lease of any namespace; `None` when there is none.
+    ///
+    /// # Errors
+    /// [`Error`].
+    pub async fn lease(&self, key: &LeaseKey) -> Result<Option<Lease>, Error> {
+        let api: Api<Lease> = Api::namespaced(self.client.clone(), key.namespace());
+        self.in_time(api.get_opt(key.name())).await
     }
 
     /// The names of the Leases with these labels. Whole objects are asked for: an empty list of metadata alone comes

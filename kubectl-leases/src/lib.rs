@@ -7,9 +7,14 @@
 
 pub mod cli;
 pub mod cluster;
+mod commands;
 pub mod config;
+pub mod connection;
 pub mod describe;
+pub mod electors;
+pub mod explain;
 pub mod follow;
+pub mod forecast;
 pub mod moment;
 pub mod output;
 pub mod survey;

@@ -22,6 +22,32 @@ pub enum Format {
     Name,
 }
 
+/// The value of `-o` where there is no table.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum ObjectFormat {
+    /// JSON.
+    Json,
+    /// YAML.
+    Yaml,
+}
+
+/// Prints one object.
+///
+/// # Errors
+/// When `out` cannot be written.
+pub fn object(out: &mut impl Write, format: ObjectFormat, object: &impl Serialize) -> io::Result<()> {
+    match format {
+        ObjectFormat::Yaml => {
+            let text = serde_yaml::to_string(object).map_err(io::Error::other)?;
+            write!(out, "{text}")
+        }
+        ObjectFormat::Json => {
+            serde_json::to_writer_pretty(&mut *out, object).map_err(io::Error::other)?;
+            writeln!(out)
+        }
+    }
+}
+
 /// Prints leases in the form that was asked for, once or again and again.
 #[derive(Debug)]
 pub struct Printer {
@@ -89,12 +115,11 @@ impl Printer {
         self.table.print(out, statuses)
     }
 
-    fn object(&self, out: &mut impl Write, object: &impl Serialize) -> io::Result<()> {
-        if self.format == Some(Format::Yaml) {
-            let text = serde_yaml::to_string(object).map_err(io::Error::other)?;
-            return write!(out, "{text}");
-        }
-        serde_json::to_writer_pretty(&mut *out, object).map_err(io::Error::other)?;
-        writeln!(out)
+    fn object(&self, out: &mut impl Write, one: &impl Serialize) -> io::Result<()> {
+        let format = match self.format {
+            Some(Format::Yaml) => ObjectFormat::Yaml,
+            _ => ObjectFormat::Json,
+        };
+        object(out, format, one)
     }
 }

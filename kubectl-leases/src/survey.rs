@@ -11,9 +11,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use election_core::elector::StrategySource;
-use election_core::elector::{
-    Decision, Election, Explanation, IdentityLife, RankedCandidate, Reason, Rules, Standing,
-};
+use election_core::elector::{Decision, Election, Explanation, IdentityLife, RankedCandidate, Reason, Rules};
 use election_core::{
     IdentityLease, Item, LeaderLease, LeaseKey, LeaseState, Mono, Strategy, Versions, Wall, wire,
 };
@@ -21,6 +19,7 @@ use k8s_openapi::api::coordination::v1::Lease;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 use k8s_openapi::jiff::Timestamp;
 
+use crate::cluster::Error;
 use crate::moment::Moment;
 use crate::view::{
     API_VERSION, CandidateStatus, Condition, LeaseStatus, Observed, Statement, StrategyView, VersionPair,
@@ -28,7 +27,7 @@ use crate::view::{
 use crate::words::since;
 
 /// A leader lease with what its object says beside the record.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 struct Leader {
     lease: LeaderLease,
     created: Option<Wall>,
@@ -44,7 +43,7 @@ impl Leader {
 }
 
 /// Leases that were read at one moment, and who offers itself for which.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct Survey {
     moment: Moment,
     rules: Rules,
@@ -126,10 +125,43 @@ impl Survey {
         (self.leaders.contains_key(key) || self.offers.contains_key(key)).then(|| self.status(key))
     }
 
+    /// One lease, coordinated or not.
+    ///
+    /// # Errors
+    /// [`Error::NotFound`] when nobody knows it, [`Error::IdentityLease`] when it is a candidate's.
+    pub fn must_know(&self, key: &LeaseKey) -> Result<LeaseStatus, Error> {
+        if let Some(leads) = self.identity(key) {
+            let leads = leads.iter().map(LeaseKey::name).collect::<Vec<_>>().join(", ");
+            let leads = if leads.is_empty() {
+                "nothing".to_owned()
+            } else {
+                leads
+            };
+            return Err(Error::IdentityLease {
+                name: key.name().to_owned(),
+                leads,
+            });
+        }
+        self.one(key).ok_or_else(|| Error::NotFound {
+            namespace: key.namespace().to_owned(),
+            name: key.name().to_owned(),
+        })
+    }
+
     /// What a candidate offers itself for, if there is an identity lease of that name.
     #[must_use]
     pub fn identity(&self, key: &LeaseKey) -> Option<&[LeaseKey]> {
         self.identities.get(key).map(|identity| identity.leads.as_slice())
+    }
+
+    /// What is wrong with offers for a lease, so that they do not count.
+    #[must_use]
+    pub fn warnings_about(&self, key: &LeaseKey) -> Vec<String> {
+        let named = format!("lease {key} ");
+        let mut warnings = self.warnings();
+        warnings
+            .retain(|warning| warning.starts_with(&named) || warning.contains(&format!("itself for {key},")));
+        warnings
     }
 
     /// What is wrong with offers, so that they do not count.
@@ -154,7 +186,8 @@ impl Survey {
         refused.chain(strategies).collect()
     }
 
-    fn status(&self, key: &LeaseKey) -> LeaseStatus {
+    /// What is said about a lease, whether or not somebody knows it.
+    pub(crate) fn status(&self, key: &LeaseKey) -> LeaseStatus {
         let explanation = self.explain(key, NOW);
         let created = self.leaders.get(key).and_then(|leader| leader.created);
         let offered = self
@@ -226,8 +259,68 @@ impl Survey {
         }
     }
 
-    /// What the election says about a lease at a moment, when it is told that everything was seen when it happened.
+    /// What the election says about a lease at a moment.
     fn explain(&self, key: &LeaseKey, at: Mono) -> Explanation {
+        self.election(key, at).explain(at)
+    }
+
+    /// What the election says about a lease now.
+    #[must_use]
+    pub fn explanation(&self, key: &LeaseKey) -> Explanation {
+        self.explain(key, NOW)
+    }
+
+    /// The election of a lease at the moment [`NOW`], as an elector would have it.
+    pub(crate) fn election_now(&self, key: &LeaseKey) -> Election {
+        self.election(key, NOW)
+    }
+
+    /// Who offers itself for a lease.
+    pub(crate) fn candidates_of(&self, key: &LeaseKey) -> &[Arc<IdentityLease>] {
+        self.offers.get(key).map_or(&[], Vec::as_slice)
+    }
+
+    /// Every identity lease.
+    pub(crate) fn identities(&self) -> impl Iterator<Item = &Arc<IdentityLease>> {
+        self.identities.values()
+    }
+
+    /// Every leader lease, those of ordinary clients included.
+    pub(crate) fn leader_leases(&self) -> impl Iterator<Item = &LeaderLease> {
+        self.leaders.values().map(|leader| &leader.lease)
+    }
+
+    /// A leader lease.
+    pub(crate) fn leader(&self, key: &LeaseKey) -> Option<&LeaderLease> {
+        self.leaders.get(key).map(|leader| &leader.lease)
+    }
+
+    /// When all this was read.
+    #[must_use]
+    pub const fn moment(&self) -> Moment {
+        self.moment
+    }
+
+    /// Adds a candidate that does not exist, or replaces one that does, as if it had just started.
+    pub(crate) fn suppose(&mut self, identity: &IdentityLease) {
+        self.suppose_gone(&identity.key);
+        self.add(IdentityLease {
+            renew_time: self.moment.now,
+            ..identity.clone()
+        });
+    }
+
+    /// Takes a candidate away.
+    pub(crate) fn suppose_gone(&mut self, key: &LeaseKey) {
+        self.identities.remove(key);
+        for offers in self.offers.values_mut() {
+            offers.retain(|identity| identity.key != *key);
+        }
+        self.offers.retain(|_, offers| !offers.is_empty());
+    }
+
+    /// An election that is told that everything was seen when it happened.
+    fn election(&self, key: &LeaseKey, at: Mono) -> Election {
         let mut election = Election::new(key.clone(), self.rules, NOW.before(LONG));
         election.observe_occupied(self.identities.contains_key(key));
         let there =
@@ -245,7 +338,7 @@ impl Survey {
             }
             None => self.let_it_settle(&mut election, at),
         }
-        election.explain(at)
+        election
     }
 
     /// A plugin that is asked once would else always find a settle window that has just begun.
@@ -276,7 +369,7 @@ impl Survey {
         CandidateStatus {
             identity: ranked.identity.to_string(),
             versions: ranked.versions.as_ref().map(pair),
-            live: !matches!(ranked.standing, Standing::NotLive { .. } | Standing::Refused),
+            live: ranked.standing.is_electable(),
             standing: Statement {
                 code: ranked.standing.code(),
                 message,
@@ -302,7 +395,7 @@ impl Survey {
 }
 
 /// The moment of the read on the election's own clock, which has any origin.
-const NOW: Mono = Mono::from_nanos(u64::MAX / 2);
+pub(crate) const NOW: Mono = Mono::from_nanos(u64::MAX / 2);
 /// Longer than an elector takes for anything, a restart of its own included.
 const OVERDUE: Duration = Duration::from_secs(30);
 /// Longer than anything is remembered.
@@ -333,7 +426,7 @@ fn conditions(explanation: &Explanation, leader: Option<&LeaderLease>) -> Vec<Co
     conditions
 }
 
-fn pair(versions: &Versions) -> VersionPair {
+pub(crate) fn pair(versions: &Versions) -> VersionPair {
     VersionPair {
         emulation: versions.emulation.to_string(),
         binary: versions.binary.to_string(),
@@ -344,7 +437,7 @@ fn wall(time: &Time) -> Wall {
     Wall::from_micros(time.0.as_microsecond())
 }
 
-fn rfc3339(wall: Wall) -> String {
+pub(crate) fn rfc3339(wall: Wall) -> String {
     Timestamp::from_microsecond(wall.as_micros())
         .map(|time| time.to_string())
         .unwrap_or_default()

@@ -143,6 +143,31 @@ impl Table {
     }
 }
 
+/// Prints lines in columns that are as wide as what is in them; the last column is free.
+///
+/// # Errors
+/// When `out` cannot be written.
+pub(crate) fn columns(out: &mut impl Write, indent: &str, lines: Vec<Vec<String>>) -> io::Result<()> {
+    let mut widths: Vec<usize> = Vec::new();
+    for cells in &lines {
+        widths.resize(widths.len().max(cells.len()), 0);
+        for (width, cell) in widths.iter_mut().zip(cells) {
+            *width = (*width).max(cell.chars().count());
+        }
+    }
+    for cells in &lines {
+        let Some((last, rest)) = cells.split_last() else {
+            continue;
+        };
+        write!(out, "{indent}")?;
+        for (cell, width) in rest.iter().zip(&widths) {
+            write!(out, "{cell:width$}", width = width + GAP)?;
+        }
+        writeln!(out, "{last}")?;
+    }
+    Ok(())
+}
+
 pub(crate) fn seconds_in_words(seconds: u64) -> String {
     age(Duration::from_secs(seconds))
 }

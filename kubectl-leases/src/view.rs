@@ -193,6 +193,63 @@ pub struct CandidateStatus {
     pub renewed_seconds_ago: Option<u64>,
 }
 
+/// Candidates of several leases.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct CandidateList {
+    /// [`API_VERSION`].
+    pub api_version: &'static str,
+    /// `CandidateStatusList`.
+    pub kind: &'static str,
+    /// The candidates, by lease, the best first.
+    pub items: Vec<CandidateRow>,
+}
+
+impl CandidateList {
+    /// A list of these.
+    #[must_use]
+    pub const fn new(items: Vec<CandidateRow>) -> Self {
+        Self {
+            api_version: API_VERSION,
+            kind: "CandidateStatusList",
+            items,
+        }
+    }
+}
+
+/// A candidate with the lease that it offers itself for.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct CandidateRow {
+    /// The namespace of both.
+    pub namespace: String,
+    /// The lease that it offers itself for.
+    pub lease: String,
+    /// Its place among those that could lead.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub rank: Option<usize>,
+    /// What is said about it.
+    #[serde(flatten)]
+    pub candidate: CandidateStatus,
+}
+
+impl CandidateRow {
+    /// The candidates of a lease, the best first.
+    #[must_use]
+    pub fn of(status: &LeaseStatus) -> Vec<Self> {
+        let mut live = 0;
+        let mut row = |candidate: &CandidateStatus| {
+            live += usize::from(candidate.live);
+            Self {
+                namespace: status.namespace.clone(),
+                lease: status.name.clone(),
+                rank: candidate.live.then_some(live),
+                candidate: candidate.clone(),
+            }
+        };
+        status.candidates.iter().map(&mut row).collect()
+    }
+}
+
 /// When something was read.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Observed {

@@ -3,6 +3,7 @@
 #![expect(clippy::unwrap_used, reason = "what fails in a test is meant to")]
 
 mod errors;
+mod explain;
 mod fixtures;
 mod follow;
 mod print;
