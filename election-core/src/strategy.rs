@@ -65,11 +65,10 @@ impl Strategy {
     pub const fn rule(self) -> &'static str {
         match self {
             Self::OldestEmulationVersion => {
-                "the lowest emulation version leads, among those the lowest binary version; among equals the incumbent stays"
+                "lowest emulation version, then lowest binary version; among equals the incumbent stays"
             }
             Self::NewestEmulationVersion => {
-                "the highest emulation version leads, among those the highest binary version; among equals the incumbent \
-                 stays"
+                "highest emulation version, then highest binary version; among equals the incumbent stays"
             }
         }
     }

@@ -9,6 +9,7 @@ use clap::{Parser, Subcommand};
 
 use crate::cluster::Error;
 use crate::commands::candidates::Candidates;
+use crate::commands::doctor::Doctor;
 use crate::commands::explain::Explain;
 use crate::commands::status::Status;
 
@@ -26,6 +27,7 @@ enum Command {
     Status(Box<Status>),
     Explain(Box<Explain>),
     Candidates(Box<Candidates>),
+    Doctor(Box<Doctor>),
 }
 
 const HELP: &str = "\
@@ -35,6 +37,9 @@ Examples:
 
   # Why, what comes next, and what would change it?
   kubectl leases explain -n kube-system sample-controller
+
+  # Is anything wrong, and what is to be done about it?
+  kubectl leases doctor -A
 
 Exit code: 0, also when there is nothing to show; 1 on errors and for wrong
 flags; 2 when a command that looks for problems has found some.";
@@ -71,6 +76,7 @@ pub async fn run(
         Command::Status(status) => status.run(out, err).await,
         Command::Explain(explain) => explain.run(out, err).await,
         Command::Candidates(candidates) => candidates.run(out, err).await,
+        Command::Doctor(doctor) => doctor.run(out).await,
     };
     match ended {
         // Whoever read the output has seen enough.

@@ -10,8 +10,14 @@ use std::time::Duration;
 use election_core::LeaseKey;
 use futures::{Stream, StreamExt};
 use http::header;
+use k8s_openapi::api::authorization::v1::{
+    ResourceAttributes, SelfSubjectAccessReview, SelfSubjectAccessReviewSpec, SubjectAccessReview,
+    SubjectAccessReviewSpec,
+};
 use k8s_openapi::api::coordination::v1::Lease;
-use kube::api::{ListParams, ObjectList};
+use k8s_openapi::api::core::v1::Pod;
+use k8s_openapi::apimachinery::pkg::version::Info;
+use kube::api::{ListParams, ObjectList, PostParams};
 use kube::client::ClientBuilder;
 use kube::runtime::{WatchStreamExt, watcher};
 use kube::{Api, Client, Config, ResourceExt};
@@ -166,6 +172,60 @@ impl Cluster {
         self.in_time(api.get_opt(key.name())).await
     }
 
+    /// Whether a user may do something; `None` is who asks.
+    ///
+    /// # Errors
+    /// [`Error`]; who may not ask about others is refused.
+    pub async fn may(&self, user: Option<&str>, what: ResourceAttributes) -> Result<bool, Error> {
+        let params = PostParams::default();
+        let Some(user) = user else {
+            let review = SelfSubjectAccessReview {
+                spec: SelfSubjectAccessReviewSpec {
+                    resource_attributes: Some(what),
+                    ..SelfSubjectAccessReviewSpec::default()
+                },
+                ..SelfSubjectAccessReview::default()
+            };
+            let api: Api<SelfSubjectAccessReview> = Api::all(self.client.clone());
+            let answer = self.in_time(api.create(&params, &review)).await?;
+            return Ok(answer.status.is_some_and(|status| status.allowed));
+        };
+        let review = SubjectAccessReview {
+            spec: SubjectAccessReviewSpec {
+                user: Some(user.to_owned()),
+                groups: Some(groups_of(user)),
+                resource_attributes: Some(what),
+                ..SubjectAccessReviewSpec::default()
+            },
+            ..SubjectAccessReview::default()
+        };
+        let api: Api<SubjectAccessReview> = Api::all(self.client.clone());
+        let answer = self.in_time(api.create(&params, &review)).await?;
+        Ok(answer.status.is_some_and(|status| status.allowed))
+    }
+
+    /// The user that a Pod runs as; `None` when there is none of that name, or it cannot be read.
+    pub async fn user_of_pod(&self, namespace: &str, name: &str) -> Option<String> {
+        let api: Api<Pod> = Api::namespaced(self.client.clone(), namespace);
+        let pod = self.in_time(api.get_opt(name)).await.ok()??;
+        let account = pod.spec?.service_account_name?;
+        Some(format!("system:serviceaccount:{namespace}:{account}"))
+    }
+
+    /// The version of the server.
+    ///
+    /// # Errors
+    /// [`Error`].
+    pub async fn version(&self) -> Result<Info, Error> {
+        self.in_time(self.client.apiserver_version()).await
+    }
+
+    /// Where it is.
+    #[must_use]
+    pub fn server(&self) -> &str {
+        &self.server
+    }
+
     /// The names of the Leases with these labels. Whole objects are asked for: an empty list of metadata alone comes
     /// with `items: null`, which kube 5 does not read.
     ///
@@ -266,6 +326,22 @@ impl Cluster {
                 why: error.to_string(),
             },
         }
+    }
+}
+
+/// The groups that a server gives a service account, which a review has to name.
+fn groups_of(user: &str) -> Vec<String> {
+    let everybody = "system:authenticated".to_owned();
+    let account = user
+        .strip_prefix("system:serviceaccount:")
+        .and_then(|rest| rest.split_once(':'));
+    match account {
+        Some((namespace, _)) => vec![
+            "system:serviceaccounts".to_owned(),
+            format!("system:serviceaccounts:{namespace}"),
+            everybody,
+        ],
+        None => vec![everybody],
     }
 }
 

@@ -71,6 +71,12 @@ pub struct Session {
 }
 
 impl Session {
+    /// The namespace that is meant; `None` for all of them.
+    #[must_use]
+    pub fn scope(&self) -> Option<&str> {
+        (!self.everywhere).then_some(self.namespace.as_str())
+    }
+
     /// Where nothing was found, in the words of kubectl.
     #[must_use]
     pub fn place(&self) -> String {

@@ -4,7 +4,7 @@
 
 use std::io::{self, Write};
 
-use election_core::elector::{Decision, Explanation, RankedCandidate, Standing};
+use election_core::elector::{Decision, Explanation, RankedCandidate, Reason, Standing};
 use election_core::{
     Identity, IdentityLease, Incarnation, LeaseKey, LeaseSeconds, LeaseState, Uid, Versions,
 };
@@ -15,6 +15,7 @@ use crate::forecast::{Fate, Forecast, forecast, worst_handover};
 use crate::survey::{NOW, Survey};
 use crate::table::{columns, seconds_in_words};
 use crate::view::{API_VERSION, Condition, LeaseStatus, VersionPair};
+use crate::words::{COLUMNS, wrapped};
 
 /// A decision in sentences.
 #[derive(Clone, Debug, PartialEq, Serialize)]
@@ -65,6 +66,23 @@ pub struct Change {
     /// What comes of it.
     pub then: String,
 }
+
+impl Change {
+    /// That a candidate which is silent lives again.
+    fn comes_back(identity: &Identity, then: String) -> Self {
+        Self {
+            when: format!("{identity}{BACK}"),
+            then,
+        }
+    }
+
+    /// Who would lead if it came back from silence.
+    pub(crate) fn who_comes_back(&self) -> Option<&str> {
+        self.when.strip_suffix(BACK)
+    }
+}
+
+const BACK: &str = " comes back";
 
 /// Something to suppose: a candidate that is not there, or is not there any more.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -146,7 +164,7 @@ pub fn explain(survey: &Survey, key: &LeaseKey, electors: Electors, what_if: &[W
         kind: "LeaseExplanation",
         supposed: what_if.iter().map(WhatIf::in_words).collect(),
         status: survey.status(key),
-        rule: format!("{}; {}", explanation.step.strategy, strategy.rule()),
+        rule: strategy.rule().to_owned(),
         electors,
         candidates: whys(&survey, key, &explanation),
         next: play(&survey, key, Fate::Stays),
@@ -243,16 +261,19 @@ fn changes(survey: &Survey, key: &LeaseKey, explanation: &Explanation) -> Vec<Ch
             });
         }
     }
+    if let Some(holder) = held.filter(|_| matches!(explanation.step.reason, Reason::EndOfTerm { .. })) {
+        changes.push(Change {
+            when: format!("{holder} goes on renewing"),
+            then: "nobody else leads: `kubectl leases doctor` tells whether it does".to_owned(),
+        });
+    }
     for candidate in &explanation.candidates {
         let silent = matches!(candidate.standing, Standing::NotLive { .. });
         let back = silent
             .then(|| back_again(survey, key, &candidate.identity))
             .flatten();
         if let Some(back) = back.filter(|back| back.leader.as_deref() == Some(candidate.identity.as_str())) {
-            changes.push(Change {
-                when: format!("{} comes back", candidate.identity),
-                then: in_short(&back),
-            });
+            changes.push(Change::comes_back(&candidate.identity, in_short(&back)));
         }
     }
     changes.push(newcomer(explanation, held, takes_part));
@@ -296,7 +317,7 @@ fn in_short(forecast: &Forecast) -> String {
 ///
 /// # Errors
 /// When `out` cannot be written.
-pub fn print(out: &mut impl Write, explained: &LeaseExplanation) -> io::Result<()> {
+pub fn print(out: &mut dyn Write, explained: &LeaseExplanation) -> io::Result<()> {
     let status = &explained.status;
     for supposed in &explained.supposed {
         writeln!(out, "SUPPOSED: {supposed}")?;
@@ -306,14 +327,21 @@ pub fn print(out: &mut impl Write, explained: &LeaseExplanation) -> io::Result<(
         writeln!(out, "{line}")?;
     }
     writeln!(out)?;
-    writeln!(out, "Decision:  {}", status.decision.message)?;
-    writeln!(
-        out,
-        "Because:   {} ({})",
-        status.reason.message, status.reason.code
-    )?;
-    writeln!(out, "Rule:      {}", explained.rule)?;
-    writeln!(out, "Elector:   {}", explained.electors)?;
+    let field = |out: &mut dyn Write, name: &str, text: &str| {
+        let text = wrapped(text, COLUMNS, "           ");
+        writeln!(out, "{:<11}{text}", format!("{name}:"))
+    };
+    let reason = format!("{} ({})", status.reason.message, status.reason.code);
+    let asked = if status.strategy.from_lease {
+        "the lease asks for it"
+    } else {
+        "the lease asks for none"
+    };
+    field(out, "Decision", &status.decision.message)?;
+    field(out, "Because", &reason)?;
+    field(out, "Rule", &explained.rule)?;
+    field(out, "Strategy", &format!("{} ({asked})", status.strategy.name))?;
+    field(out, "Elector", &explained.electors.to_string())?;
     let attended = !status.conditions.contains(&Condition::Unattended);
     if !attended || explained.electors.are_down() {
         writeln!(
@@ -368,7 +396,7 @@ fn renewal(status: &LeaseStatus) -> Option<String> {
     })
 }
 
-fn print_candidates(out: &mut impl Write, explained: &LeaseExplanation) -> io::Result<()> {
+fn print_candidates(out: &mut dyn Write, explained: &LeaseExplanation) -> io::Result<()> {
     if explained.candidates.is_empty() {
         return writeln!(out, "Candidates: <none>");
     }
@@ -384,7 +412,7 @@ fn print_candidates(out: &mut impl Write, explained: &LeaseExplanation) -> io::R
     columns(out, "  ", rows.collect())
 }
 
-fn print_next(out: &mut impl Write, explained: &LeaseExplanation) -> io::Result<()> {
+fn print_next(out: &mut dyn Write, explained: &LeaseExplanation) -> io::Result<()> {
     writeln!(out, "What happens next:")?;
     let mut rows: Vec<Vec<String>> = explained
         .next

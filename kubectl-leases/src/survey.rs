@@ -6,7 +6,7 @@
 //!
 //! Nothing is printed here.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -21,6 +21,7 @@ use k8s_openapi::jiff::Timestamp;
 
 use crate::cluster::Error;
 use crate::moment::Moment;
+use crate::noted::Noted;
 use crate::view::{
     API_VERSION, CandidateStatus, Condition, LeaseStatus, Observed, Statement, StrategyView, VersionPair,
 };
@@ -31,14 +32,17 @@ use crate::words::since;
 struct Leader {
     lease: LeaderLease,
     created: Option<Wall>,
-    /// The last write, whoever made it, as the server has noted it.
-    written: Option<Wall>,
+    noted: Noted,
 }
 
 impl Leader {
     /// The last sign that something moved: a renewal, or for a lease that is only offered the write of the offer.
     fn last_life(&self) -> Option<Wall> {
-        self.lease.record.renew_time.or(self.written)
+        match self.lease.record.renew_time {
+            // A holder whose clock is slow is as alive as the server has seen it write.
+            Some(stamp) => Some(stamp.max(self.noted.renewed.unwrap_or(stamp))),
+            None => self.noted.written,
+        }
     }
 }
 
@@ -50,6 +54,8 @@ pub struct Survey {
     leaders: BTreeMap<LeaseKey, Leader>,
     identities: BTreeMap<LeaseKey, Arc<IdentityLease>>,
     offers: BTreeMap<LeaseKey, Vec<Arc<IdentityLease>>>,
+    /// What the server has noted of the identity leases.
+    noted: BTreeMap<LeaseKey, Noted>,
 }
 
 impl Survey {
@@ -66,25 +72,24 @@ impl Survey {
             leaders: BTreeMap::new(),
             identities: BTreeMap::new(),
             offers: BTreeMap::new(),
+            noted: BTreeMap::new(),
         };
         for lease in leases {
             match wire::read(lease) {
-                Some(Item::Identity(identity)) => survey.add(identity),
+                Some(Item::Identity(identity)) => {
+                    let noted = Noted::of(lease);
+                    survey.noted.insert(identity.key.clone(), noted);
+                    survey.add(identity);
+                }
                 Some(Item::Leader(leader)) => {
-                    let meta = &lease.metadata;
-                    let writes = meta
-                        .managed_fields
-                        .iter()
-                        .flatten()
-                        .filter_map(|entry| entry.time.as_ref());
-                    let (created, written) =
-                        (meta.creation_timestamp.as_ref().map(wall), writes.map(wall).max());
+                    let created = lease.metadata.creation_timestamp.as_ref().map(wall);
+                    let noted = Noted::of(lease);
                     survey.leaders.insert(
                         leader.key.clone(),
                         Leader {
                             lease: leader,
                             created,
-                            written,
+                            noted,
                         },
                     );
                 }
@@ -108,15 +113,23 @@ impl Survey {
     /// The coordinated leases: somebody offers itself for them, or an elector has granted them.
     #[must_use]
     pub fn coordinated(&self) -> Vec<LeaseStatus> {
+        self.coordinated_keys().map(|key| self.status(key)).collect()
+    }
+
+    /// The names of the coordinated leases, in order.
+    pub(crate) fn coordinated_keys(&self) -> impl Iterator<Item = &LeaseKey> {
         let granted = self
             .leaders
             .iter()
             .filter(|(_, leader)| leader.lease.record.elected)
             .map(|(key, _)| key);
-        let mut keys: Vec<_> = granted.chain(self.offers.keys()).collect();
-        keys.sort();
-        keys.dedup();
-        keys.into_iter().map(|key| self.status(key)).collect()
+        let keys: BTreeSet<&LeaseKey> = granted.chain(self.offers.keys()).collect();
+        keys.into_iter()
+    }
+
+    /// Whether somebody offers itself for a lease.
+    pub(crate) fn is_candidate_of(&self, identity: &LeaseKey, lease: &LeaseKey) -> bool {
+        self.identity(identity).is_some_and(|leads| leads.contains(lease))
     }
 
     /// One lease, coordinated or not; `None` when nobody knows it.
@@ -194,7 +207,7 @@ impl Survey {
             .leaders
             .get(key)
             .filter(|leader| leader.lease.state() == LeaseState::Offered);
-        let offered = offered.and_then(|leader| leader.written);
+        let offered = offered.and_then(|leader| leader.noted.written);
         let leader = self.leaders.get(key).map(|leader| &leader.lease);
         let record = leader.map(|leader| &leader.record);
         let candidates: Vec<_> = explanation
@@ -231,7 +244,10 @@ impl Survey {
             offer_time: offered.map(rfc3339),
             offered_seconds_ago: self.seconds_since(offered),
             renew_time: record.and_then(|record| record.renew_time).map(rfc3339),
-            renewed_seconds_ago: record.and_then(|record| self.seconds_since(record.renew_time)),
+            renewed_seconds_ago: self.leaders.get(key).and_then(|leader| {
+                leader.lease.record.renew_time?;
+                self.seconds_since(leader.last_life())
+            }),
             expires_in_seconds: expires.map(|left| left.as_secs()),
             lease_duration_seconds: record
                 .and_then(|record| record.duration)
@@ -304,6 +320,7 @@ impl Survey {
     /// Adds a candidate that does not exist, or replaces one that does, as if it had just started.
     pub(crate) fn suppose(&mut self, identity: &IdentityLease) {
         self.suppose_gone(&identity.key);
+        self.noted.remove(&identity.key);
         self.add(IdentityLease {
             renew_time: self.moment.now,
             ..identity.clone()
@@ -326,7 +343,7 @@ impl Survey {
         let there =
             |identity: &&Arc<IdentityLease>| at == NOW || NOW.before(self.since(identity.created)) < at;
         for identity in self.offers.get(key).into_iter().flatten().filter(there) {
-            let seen = NOW.before(self.since(identity.renew_time));
+            let seen = NOW.before(self.since(self.seen(identity)));
             election.observe_candidate_life(identity.clone(), IdentityLife::first(seen, identity));
         }
         match self.leaders.get(key) {
@@ -339,6 +356,31 @@ impl Survey {
             None => self.let_it_settle(&mut election, at),
         }
         election
+    }
+
+    /// When an identity lease was renewed: by its stamp, or later as the server has noted it.
+    pub(crate) fn seen(&self, identity: &IdentityLease) -> Option<Wall> {
+        let stamp = identity.renew_time?;
+        let noted = self.noted.get(&identity.key).and_then(|noted| noted.renewed);
+        Some(stamp.max(noted.unwrap_or(stamp)))
+    }
+
+    /// The stamps of renewals beside the times at which the server has noted them.
+    pub(crate) fn stamps(&self) -> impl Iterator<Item = (&LeaseKey, Wall, Option<Wall>)> {
+        let leaders = self
+            .leaders
+            .iter()
+            .map(|(key, leader)| (key, leader.lease.record.renew_time, leader.noted.renewed));
+        let identities = self.identities.iter().map(|(key, identity)| {
+            (
+                key,
+                identity.renew_time,
+                self.noted.get(key).and_then(|noted| noted.renewed),
+            )
+        });
+        leaders
+            .chain(identities)
+            .filter_map(|(key, stamp, noted)| Some((key, stamp?, noted)))
     }
 
     /// A plugin that is asked once would else always find a settle window that has just begun.
@@ -361,7 +403,9 @@ impl Survey {
 
     fn candidate(&self, key: &LeaseKey, ranked: &RankedCandidate) -> CandidateStatus {
         let own = LeaseKey::new(key.namespace(), ranked.identity.as_str());
-        let renewed = self.identities.get(&own).and_then(|identity| identity.renew_time);
+        let identity = self.identities.get(&own);
+        let renewed = identity.and_then(|identity| identity.renew_time);
+        let seen = identity.and_then(|identity| self.seen(identity));
         let mut message = ranked.standing.to_string();
         if let Some(refusal) = &ranked.refusal {
             message = format!("{message}: {refusal}");
@@ -376,7 +420,7 @@ impl Survey {
             },
             hand_written: ranked.silent.is_none(),
             renew_time: renewed.map(rfc3339),
-            renewed_seconds_ago: self.seconds_since(renewed),
+            renewed_seconds_ago: self.seconds_since(seen),
         }
     }
 

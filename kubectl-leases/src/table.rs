@@ -147,7 +147,7 @@ impl Table {
 ///
 /// # Errors
 /// When `out` cannot be written.
-pub(crate) fn columns(out: &mut impl Write, indent: &str, lines: Vec<Vec<String>>) -> io::Result<()> {
+pub(crate) fn columns(out: &mut dyn Write, indent: &str, lines: Vec<Vec<String>>) -> io::Result<()> {
     let mut widths: Vec<usize> = Vec::new();
     for cells in &lines {
         widths.resize(widths.len().max(cells.len()), 0);

@@ -1,5 +1,6 @@
 //! The commands, a file each: flags, which requests, and what is printed. What is said is found out elsewhere.
 
 pub(crate) mod candidates;
+pub(crate) mod doctor;
 pub(crate) mod explain;
 pub(crate) mod status;

@@ -2,9 +2,12 @@
 
 #![expect(clippy::unwrap_used, reason = "what fails in a test is meant to")]
 
+mod broken;
+mod doctor;
 mod errors;
 mod explain;
 mod fixtures;
 mod follow;
 mod print;
+mod stage;
 mod states;
