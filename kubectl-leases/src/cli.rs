@@ -2,7 +2,7 @@
 
 use std::ffi::OsString;
 use std::fmt::Display;
-use std::io::{self, Write};
+use std::io::{self, IsTerminal, Write};
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
@@ -62,9 +62,31 @@ impl From<Found> for ExitCode {
     }
 }
 
+/// What the output is shown on.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Terminal {
+    /// Colours are welcome.
+    pub color: bool,
+    /// What was shown can be painted over.
+    pub live: bool,
+}
+
+impl Terminal {
+    /// What stdout is. `NO_COLOR` is honoured.
+    #[must_use]
+    pub fn of_stdout() -> Self {
+        let live = io::stdout().is_terminal() && std::env::var_os("TERM").is_none_or(|term| term != "dumb");
+        Self {
+            color: live && std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty()),
+            live,
+        }
+    }
+}
+
 /// Does what the command line says.
 pub async fn run(
     args: impl IntoIterator<Item = OsString>,
+    terminal: Terminal,
     out: &mut impl Write,
     err: &mut impl Write,
 ) -> ExitCode {
@@ -73,7 +95,7 @@ pub async fn run(
         Err(refused) => return say(&refused, out, err),
     };
     let ended = match command {
-        Command::Status(status) => status.run(out, err).await,
+        Command::Status(status) => status.run(terminal, out, err).await,
         Command::Explain(explain) => explain.run(out, err).await,
         Command::Candidates(candidates) => candidates.run(out, err).await,
         Command::Doctor(doctor) => doctor.run(out).await,

@@ -69,6 +69,15 @@ pub enum Error {
         /// Its words.
         message: String,
     },
+    /// Who asks may not.
+    #[error(
+        "Error from server (Forbidden): {message}\nThis command reads with get, list and watch on \
+         leases.coordination.k8s.io: bind a role that grants them, or choose another namespace with -n"
+    )]
+    Forbidden {
+        /// The server's words, which name the user and the permission.
+        message: String,
+    },
     /// There is no such lease.
     #[error(
         "Error from server (NotFound): leases.coordination.k8s.io {name:?} not found in namespace {namespace:?}"
@@ -93,6 +102,19 @@ pub enum Error {
     /// The output cannot be written.
     #[error("error: the output cannot be written: {0}")]
     Output(#[from] std::io::Error),
+}
+
+impl Error {
+    /// What the server said, if it would not do what was asked for.
+    ///
+    /// # Errors
+    /// Itself, if it is anything else.
+    pub fn refusal(self) -> Result<String, Self> {
+        match self {
+            Self::Forbidden { message } | Self::Refused { message, .. } => Ok(message),
+            other => Err(other),
+        }
+    }
 }
 
 /// The Leases of one namespace, or of all.
@@ -298,6 +320,9 @@ impl Cluster {
         match error {
             kube::Error::Api(status) if status.code == 401 => Error::Unauthorized {
                 server: self.server.clone(),
+            },
+            kube::Error::Api(status) if status.code == 403 => Error::Forbidden {
+                message: status.message.clone(),
             },
             kube::Error::Api(status) => Error::Refused {
                 reason: status.reason.clone(),

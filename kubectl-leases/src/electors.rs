@@ -54,8 +54,7 @@ impl Electors {
         let lease = match cluster.lease(&key).await {
             Ok(Some(lease)) => lease,
             Ok(None) => return Ok(Self::NoLease),
-            Err(Error::Refused { message, .. }) => return Ok(Self::Unknown { why: message }),
-            Err(error) => return Err(error),
+            Err(error) => return error.refusal().map(|why| Self::Unknown { why }),
         };
         let moment = Moment::of(cluster.clock.now(), [&lease]);
         let survey = Survey::new([&lease], moment, election_core::Strategy::default());

@@ -14,6 +14,7 @@ use k8s_openapi::api::coordination::v1::Lease;
 use kube::ResourceExt;
 use kube::runtime::watcher::Event;
 
+use crate::choice::Choice;
 use crate::cluster::{Cluster, Error};
 use crate::moment::Moment;
 use crate::output::Printer;
@@ -32,6 +33,10 @@ pub struct Followed {
     pub selector: Option<String>,
     /// The strategy of leases that ask for none.
     pub strategy: Strategy,
+    /// Of all, only these, in this order.
+    pub choice: Choice,
+    /// Paint the table anew instead of printing lines: for a terminal.
+    pub live: bool,
 }
 
 /// Prints leases whenever they change, until the output cannot be written any more.
@@ -61,8 +66,12 @@ pub async fn follow(
             complaint = text;
         }
         if known.leases.complete && (followed.selector.is_none() || known.labelled.complete) {
-            let changed = shown.changes(followed.look(cluster, &known));
-            printer.print_changed(out, &changed)?;
+            let now = followed.look(cluster, &known);
+            if followed.live {
+                printer.repaint(out, &now)?;
+            } else {
+                printer.print_changed(out, &shown.changes(now))?;
+            }
         }
     }
 }
@@ -74,7 +83,7 @@ impl Followed {
         let survey = Survey::new(leases.values(), moment, self.strategy);
         let mut statuses: Vec<_> = match &self.only {
             Some(key) => survey.one(key).into_iter().collect(),
-            None => survey.coordinated(),
+            None => self.choice.of(&survey),
         };
         if self.selector.is_some() {
             let labelled = &known.labelled.now;

@@ -5,6 +5,7 @@
 //!
 //! It is a library so that tests can drive it; the program is `main.rs`.
 
+pub mod choice;
 pub mod cli;
 pub mod cluster;
 mod commands;
@@ -21,5 +22,6 @@ mod noted;
 pub mod output;
 pub mod survey;
 pub mod table;
+pub mod template;
 pub mod view;
 mod words;

@@ -13,7 +13,8 @@ use std::time::Duration;
 use election_core::elector::StrategySource;
 use election_core::elector::{Decision, Election, Explanation, IdentityLife, RankedCandidate, Reason, Rules};
 use election_core::{
-    IdentityLease, Item, LeaderLease, LeaseKey, LeaseState, Mono, Strategy, Versions, Wall, wire,
+    IdentityLease, Item, LeaderLease, LeaseKey, LeaseState, Mono, Strategy, Versions, Wall,
+    may_be_leader_lease, wire,
 };
 use k8s_openapi::api::coordination::v1::Lease;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
@@ -114,6 +115,14 @@ impl Survey {
     #[must_use]
     pub fn coordinated(&self) -> Vec<LeaseStatus> {
         self.coordinated_keys().map(|key| self.status(key)).collect()
+    }
+
+    /// Every leader lease that there is, those of programs that take no part included; the nodes' heartbeats are none.
+    #[must_use]
+    pub fn all(&self) -> Vec<LeaseStatus> {
+        let there = self.leaders.keys().filter(|key| may_be_leader_lease(key));
+        let keys: BTreeSet<&LeaseKey> = there.chain(self.offers.keys()).collect();
+        keys.into_iter().map(|key| self.status(key)).collect()
     }
 
     /// The names of the coordinated leases, in order.
@@ -225,6 +234,9 @@ impl Survey {
             self.unattended(key, &explanation)
                 .then_some(Condition::Unattended),
         );
+        if leader.is_some_and(|leader| !leader.record.elected) && !self.offers.contains_key(key) {
+            conditions.push(Condition::NotCoordinated);
+        }
         let expires = self.moment.now.and(explanation.expires_in);
         LeaseStatus {
             api_version: API_VERSION,

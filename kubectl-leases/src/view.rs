@@ -124,6 +124,8 @@ pub enum Condition {
     NoElectableCandidate,
     /// Somebody could lead for a while already, and no elector has done anything about it.
     Unattended,
+    /// Nobody offers itself for it and no elector has granted it: a program elects its leader by itself.
+    NotCoordinated,
 }
 
 impl Condition {
@@ -138,6 +140,20 @@ impl Condition {
             Self::Unanswered => "Unanswered",
             Self::NoElectableCandidate => "Stuck",
             Self::Unattended => "Unattended",
+            Self::NotCoordinated => "NotCoordinated",
+        }
+    }
+
+    /// Whether somebody should do something about it.
+    #[must_use]
+    pub const fn is_problem(self) -> bool {
+        match self {
+            Self::Expired
+            | Self::OrdinaryHolder
+            | Self::Unanswered
+            | Self::NoElectableCandidate
+            | Self::Unattended => true,
+            Self::Nominated | Self::Ending | Self::NotCoordinated => false,
         }
     }
 }
@@ -269,6 +285,22 @@ impl LeaseStatus {
             .chain(words)
             .collect::<Vec<_>>()
             .join(",")
+    }
+
+    /// Whether somebody should do something about it. A lease that is not coordinated is nobody's concern here.
+    #[must_use]
+    pub fn is_problem(&self) -> bool {
+        !self.conditions.contains(&Condition::NotCoordinated)
+            && self.conditions.iter().any(|condition| condition.is_problem())
+    }
+
+    /// Whether it is in this state, or this is remarkable about it; upper and lower case are the same.
+    #[must_use]
+    pub fn is(&self, word: &str) -> bool {
+        let conditions = self.conditions.iter().map(|condition| condition.as_str());
+        std::iter::once(self.state.as_str())
+            .chain(conditions)
+            .any(|known| known.eq_ignore_ascii_case(word))
     }
 
     /// How many candidates could lead, and how many there are.

@@ -9,7 +9,7 @@ use crate::cli::Found;
 use crate::cluster::Error;
 use crate::connection::{Connection, Place, lease_name};
 use crate::moment::Moment;
-use crate::output::{Format, ObjectFormat, object};
+use crate::output::{Format, listed};
 use crate::survey::Survey;
 use crate::table::{columns, seconds_in_words};
 use crate::view::{CandidateList, CandidateRow};
@@ -44,7 +44,7 @@ pub(crate) struct Candidates {
     #[arg(long)]
     problems: bool,
     /// The form of the output.
-    #[arg(short, long, value_enum)]
+    #[arg(short, long, value_name = "FORMAT")]
     output: Option<Format>,
     /// Without the line of column names.
     #[arg(long)]
@@ -74,7 +74,7 @@ impl Candidates {
             true => Found::Problems,
             false => Found::Answer,
         };
-        if rows.is_empty() && self.output.is_none_or(|format| format == Format::Wide) {
+        if rows.is_empty() && Format::is_table(self.output.as_ref()) {
             writeln!(err, "No candidates found in {}.", session.place())?;
             return Ok(found);
         }
@@ -83,20 +83,14 @@ impl Candidates {
     }
 
     fn print(&self, out: &mut impl Write, rows: Vec<CandidateRow>) -> io::Result<()> {
-        match self.output {
-            Some(Format::Json) => object(out, ObjectFormat::Json, &CandidateList::new(rows)),
-            Some(Format::Yaml) => object(out, ObjectFormat::Yaml, &CandidateList::new(rows)),
-            Some(Format::Name) => rows
-                .iter()
-                .try_for_each(|row| writeln!(out, "lease.coordination.k8s.io/{}", row.candidate.identity)),
-            format => table(
-                out,
-                &rows,
-                self.place.all_namespaces,
-                !self.no_headers,
-                format == Some(Format::Wide),
-            ),
+        let (list, headers) = (CandidateList::new(rows), !self.no_headers);
+        let format = self.output.as_ref();
+        let name = |row: &CandidateRow| row.candidate.identity.clone();
+        if listed(out, format, headers, &list, &list.items, name)? {
+            return Ok(());
         }
+        let wide = format == Some(&Format::Wide);
+        table(out, &list.items, self.place.all_namespaces, headers, wide)
     }
 }
 

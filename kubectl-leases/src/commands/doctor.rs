@@ -163,10 +163,11 @@ impl Doctor {
         let mut answers = Vec::new();
         for _ in 0..PROBES {
             let (answer, took) = timed(session.cluster.lease(&crate::electors::electors_lease())).await;
-            match answer {
-                Ok(_) | Err(Error::Refused { .. }) => answers.push(took),
-                Err(error) => return Err(error),
+            // A refusal is an answer as well.
+            if let Err(error) = answer {
+                error.refusal()?;
             }
+            answers.push(took);
         }
         let held = survey.leader_leases().filter(|lease| lease.record.elected);
         let shortest = held.filter_map(|lease| lease.record.duration).min();

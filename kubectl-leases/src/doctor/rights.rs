@@ -191,8 +191,7 @@ async fn missing(
     let asked = needs.iter().map(|need| cluster.may(user, need.attributes()));
     let answers = match try_join_all(asked).await {
         Ok(answers) => answers,
-        Err(Error::Refused { message, .. }) => return Ok(Err(message)),
-        Err(error) => return Err(error),
+        Err(error) => return error.refusal().map(Err),
     };
     let mut refused: Vec<(String, Vec<&str>)> = Vec::new();
     for (need, _) in needs.iter().zip(answers).filter(|(_, allowed)| !allowed) {

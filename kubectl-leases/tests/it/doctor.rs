@@ -293,3 +293,34 @@ async fn the_service_account_of_a_candidate_is_that_of_its_pod() {
         .find(|item| item["about"] == about);
     assert_eq!(named.expect("it is looked up")["severity"], "Problem");
 }
+
+#[tokio::test]
+async fn a_permission_that_is_missing_is_named() {
+    let stage = limited().await;
+    let ended = stage.run(&format!("status -A --as {SAMPLE}")).await;
+    assert_eq!((ended.code.as_str(), ended.stdout.as_str()), ("1", ""));
+    for words in [
+        "Error from server (Forbidden): ",
+        SAMPLE,
+        "cannot list resource \"leases\"",
+        "bind a role",
+    ] {
+        assert!(ended.stderr.contains(words), "{words} in {}", ended.stderr);
+    }
+    let ended = stage.run(&format!("explain demo --as {SAMPLE}")).await;
+    assert_eq!(
+        ended.code, "0",
+        "who may read leases gets an answer: {}",
+        ended.stderr
+    );
+    assert!(ended.stdout.contains("Elector:   unknown: "), "{}", ended.stdout);
+}
+
+#[tokio::test]
+async fn problems_have_an_exit_code() {
+    let stage = Stage::with(crate::fixtures::every_state()).await;
+    assert_eq!(stage.run("status --problems").await.code, "2");
+    assert_eq!(stage.run("candidates --problems").await.code, "2");
+    assert_eq!(stage.run("status --problems -n kube-system").await.code, "0");
+    insta::assert_snapshot!(stage.screen("candidates stuck -o wide").await);
+}

@@ -11,7 +11,7 @@ use k8s_openapi::api::coordination::v1::Lease;
 use k8s_openapi::jiff::{SignedDuration, Timestamp};
 use kube::Api;
 use kube::api::PostParams;
-use kubectl_leases::cli;
+use kubectl_leases::cli::{self, Terminal};
 use local_controlplane::{ApiService, ControlPlane, simulate_wall};
 use serde_json::Value;
 use tokio::net::TcpListener;
@@ -71,7 +71,7 @@ impl Stage {
         let args = std::iter::once("kubectl-leases")
             .chain(args.split_whitespace())
             .chain(["--kubeconfig", kubeconfig]);
-        let code = cli::run(args.map(Into::into), &mut out, &mut err).await;
+        let code = cli::run(args.map(Into::into), Terminal::default(), &mut out, &mut err).await;
         let text = |bytes| {
             let text = String::from_utf8(bytes).unwrap();
             text.replace(&self.addr.to_string(), "127.0.0.1:6443")
