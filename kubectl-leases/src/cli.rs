@@ -12,6 +12,8 @@ use crate::commands::candidates::Candidates;
 use crate::commands::doctor::Doctor;
 use crate::commands::explain::Explain;
 use crate::commands::status::Status;
+use crate::commands::timeline::TimelineArgs;
+use crate::commands::watch::Watch;
 
 /// Who leads, and why: the leases of coordinated elections.
 #[derive(Debug, Parser)]
@@ -28,6 +30,8 @@ enum Command {
     Explain(Box<Explain>),
     Candidates(Box<Candidates>),
     Doctor(Box<Doctor>),
+    Watch(Box<Watch>),
+    Timeline(Box<TimelineArgs>),
 }
 
 const HELP: &str = "\
@@ -99,6 +103,8 @@ pub async fn run(
         Command::Explain(explain) => explain.run(out, err).await,
         Command::Candidates(candidates) => candidates.run(out, err).await,
         Command::Doctor(doctor) => doctor.run(out).await,
+        Command::Watch(watch) => watch.run(out, err).await,
+        Command::Timeline(timeline) => timeline.run(out, err).await,
     };
     match ended {
         // Whoever read the output has seen enough.

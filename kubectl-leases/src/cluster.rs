@@ -16,6 +16,7 @@ use k8s_openapi::api::authorization::v1::{
 };
 use k8s_openapi::api::coordination::v1::Lease;
 use k8s_openapi::api::core::v1::Pod;
+use k8s_openapi::api::events::v1::Event;
 use k8s_openapi::apimachinery::pkg::version::Info;
 use kube::api::{ListParams, ObjectList, PostParams};
 use kube::client::ClientBuilder;
@@ -224,6 +225,23 @@ impl Cluster {
         let api: Api<SubjectAccessReview> = Api::all(self.client.clone());
         let answer = self.in_time(api.create(&params, &review)).await?;
         Ok(answer.status.is_some_and(|status| status.allowed))
+    }
+
+    /// The Events about a Lease, in any order.
+    ///
+    /// # Errors
+    /// [`Error`].
+    pub async fn events_about(&self, key: &LeaseKey) -> Result<Vec<Event>, Error> {
+        let api: Api<Event> = Api::namespaced(self.client.clone(), key.namespace());
+        let api = &api;
+        let mut events = self.pages(|page| async move { api.list(&page).await }).await?;
+        events.retain(|event| {
+            let regarding = event.regarding.as_ref();
+            regarding.is_some_and(|regarding| {
+                regarding.kind.as_deref() == Some("Lease") && regarding.name.as_deref() == Some(key.name())
+            })
+        });
+        Ok(events)
     }
 
     /// The user that a Pod runs as; `None` when there is none of that name, or it cannot be read.

@@ -102,7 +102,7 @@ struct Known {
 }
 
 /// What one watch has shown.
-struct Seen<K> {
+pub(crate) struct Seen<K> {
     now: BTreeMap<LeaseKey, K>,
     listed: BTreeMap<LeaseKey, K>,
     complete: bool,
@@ -131,7 +131,22 @@ impl<K: ResourceExt> Seen<K> {
         Ok(None)
     }
 
-    fn apply(&mut self, event: Event<K>) {
+    /// Whether the first list has come.
+    pub(crate) const fn is_complete(&self) -> bool {
+        self.complete
+    }
+
+    /// Whether the list that is coming, or has just come, has it.
+    pub(crate) fn is_listed(&self, key: &LeaseKey) -> bool {
+        self.listed.contains_key(key)
+    }
+
+    /// What there is now.
+    pub(crate) fn objects(&self) -> impl Iterator<Item = &K> {
+        self.now.values()
+    }
+
+    pub(crate) fn apply(&mut self, event: Event<K>) {
         let key = |lease: &K| LeaseKey::new(&lease.namespace().unwrap_or_default(), &lease.name_any());
         match event {
             Event::Init => self.listed.clear(),

@@ -71,6 +71,20 @@ pub fn local_wall() -> Wall {
     Wall::from_micros(Timestamp::now().as_microsecond())
 }
 
+/// Counts from the moment at which it was started.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Stopwatch(Instant);
+
+impl Stopwatch {
+    pub(crate) fn start() -> Self {
+        Self(Instant::now())
+    }
+
+    pub(crate) fn elapsed(self) -> Duration {
+        self.0.elapsed()
+    }
+}
+
 /// Measures how long something takes.
 pub(crate) async fn timed<T>(work: impl Future<Output = T>) -> (T, Duration) {
     let begun = Instant::now();

@@ -323,6 +323,12 @@ impl Survey {
         self.leaders.get(key).map(|leader| &leader.lease)
     }
 
+    /// Whether the holder of a lease was silent for too long.
+    pub(crate) fn is_expired(&self, key: &LeaseKey) -> bool {
+        let expires = self.election_now(key).expires_at();
+        self.moment.now.is_some() && expires.is_some_and(|expires| expires <= NOW)
+    }
+
     /// When all this was read.
     #[must_use]
     pub const fn moment(&self) -> Moment {

@@ -4,3 +4,5 @@ pub(crate) mod candidates;
 pub(crate) mod doctor;
 pub(crate) mod explain;
 pub(crate) mod status;
+pub(crate) mod timeline;
+pub(crate) mod watch;

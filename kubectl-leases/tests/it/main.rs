@@ -8,6 +8,8 @@ mod errors;
 mod explain;
 mod fixtures;
 mod follow;
+mod happenings;
 mod print;
 mod stage;
 mod states;
+mod timeline;

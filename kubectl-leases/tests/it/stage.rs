@@ -2,6 +2,7 @@
 
 use std::io::Write;
 use std::net::SocketAddr;
+use std::sync::{Arc, Mutex};
 
 use http::{HeaderValue, header};
 use hyper_util::rt::{TokioExecutor, TokioIo};
@@ -27,6 +28,26 @@ pub(crate) struct Stage {
     pub(crate) plane: ControlPlane,
     kubeconfig: tempfile::NamedTempFile,
     addr: SocketAddr,
+}
+
+/// An output that can be read while it is written.
+#[derive(Clone, Default)]
+struct Printed(Arc<Mutex<Vec<u8>>>);
+
+impl Printed {
+    fn text(&self) -> String {
+        String::from_utf8(self.0.lock().unwrap().clone()).unwrap()
+    }
+}
+
+impl Write for Printed {
+    fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
+        self.0.lock().unwrap().write(bytes)
+    }
+
+    fn flush(&mut self) -> std::io::Result<()> {
+        Ok(())
+    }
 }
 
 /// What a command has printed, and its exit code.
@@ -83,6 +104,39 @@ impl Stage {
             stdout: text(out),
             stderr: text(err),
         }
+    }
+
+    /// Runs a command that goes on without end, until the story is over and the output is as wanted; what it has printed.
+    pub(crate) async fn run_during(
+        &self,
+        args: &str,
+        story: impl Future<Output = ()>,
+        wanted: impl Fn(&str) -> bool,
+    ) -> String {
+        let (printed, mut err) = (Printed::default(), Vec::new());
+        let kubeconfig = self.kubeconfig.path().to_str().unwrap();
+        let args = std::iter::once("kubectl-leases")
+            .chain(args.split_whitespace())
+            .chain(["--kubeconfig", kubeconfig]);
+        let mut out = printed.clone();
+        let running = cli::run(args.map(Into::into), Terminal::default(), &mut out, &mut err);
+        let story = async {
+            story.await;
+            while !wanted(&printed.text()) {
+                tokio::task::yield_now().await;
+            }
+        };
+        tokio::select! {
+            ended = running => panic!("it should go on: {ended:?}"),
+            () = story => {}
+        }
+        assert_eq!(String::from_utf8(err).unwrap(), "");
+        printed.text()
+    }
+
+    /// How many watches were asked for.
+    pub(crate) fn watches(&self) -> u64 {
+        self.plane.requests().count(|request| request.verb == "watch")
     }
 
     /// What a terminal shows: the command, everything that it prints, and the exit code unless it is 0.
