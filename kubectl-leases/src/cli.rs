@@ -11,9 +11,11 @@ use crate::cluster::Error;
 use crate::commands::candidates::Candidates;
 use crate::commands::doctor::Doctor;
 use crate::commands::explain::Explain;
+use crate::commands::misc::{Completion, Man, Version};
 use crate::commands::status::Status;
 use crate::commands::timeline::TimelineArgs;
 use crate::commands::watch::Watch;
+use crate::complete;
 
 /// Who leads, and why: the leases of coordinated elections.
 #[derive(Debug, Parser)]
@@ -32,6 +34,10 @@ enum Command {
     Doctor(Box<Doctor>),
     Watch(Box<Watch>),
     Timeline(Box<TimelineArgs>),
+    Completion(Completion),
+    Version(Box<Version>),
+    #[command(hide = true)]
+    Man(Man),
 }
 
 const HELP: &str = "\
@@ -94,6 +100,10 @@ pub async fn run(
     out: &mut impl Write,
     err: &mut impl Write,
 ) -> ExitCode {
+    let mut args: Vec<OsString> = args.into_iter().collect();
+    if args.first().is_some_and(|program| complete::is_called(program)) {
+        return complete::run(args.split_off(1), out).await;
+    }
     let command = match Cli::try_parse_from(args) {
         Ok(cli) => cli.command,
         Err(refused) => return say(&refused, out, err),
@@ -105,6 +115,9 @@ pub async fn run(
         Command::Doctor(doctor) => doctor.run(out).await,
         Command::Watch(watch) => watch.run(out, err).await,
         Command::Timeline(timeline) => timeline.run(out, err).await,
+        Command::Completion(completion) => completion.run(out),
+        Command::Version(version) => version.run(out).await,
+        Command::Man(man) => man.run(),
     };
     match ended {
         // Whoever read the output has seen enough.

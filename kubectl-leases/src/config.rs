@@ -86,7 +86,7 @@ impl Source {
     /// # Errors
     /// [`ConfigError`], which says what to do.
     pub async fn load(&self) -> Result<Config, ConfigError> {
-        let mut config = match self.read()?.or_else(|| self.from_flags()) {
+        let mut config = match self.read()?.or_else(|| self.flags_alone()) {
             Some(kubeconfig) => self.choose(self.overridden(kubeconfig)?).await?,
             None => Config::incluster().map_err(|_| ConfigError::Nowhere)?,
         };
@@ -134,7 +134,7 @@ impl Source {
     }
 
     /// A kubeconfig of what the command line says, when there is no other.
-    fn from_flags(&self) -> Option<Kubeconfig> {
+    fn flags_alone(&self) -> Option<Kubeconfig> {
         self.server.as_ref()?;
         let name = || "command-line".to_owned();
         Some(Kubeconfig {

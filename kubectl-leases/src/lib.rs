@@ -9,6 +9,7 @@ pub mod choice;
 pub mod cli;
 pub mod cluster;
 mod commands;
+pub mod complete;
 pub mod config;
 pub mod connection;
 pub mod describe;

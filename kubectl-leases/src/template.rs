@@ -16,7 +16,7 @@ pub struct Template(Vec<Part>);
 enum Part {
     Text(String),
     Expression(String),
-    Range(String, Vec<Part>),
+    Range(String, Vec<Self>),
 }
 
 impl std::str::FromStr for Template {

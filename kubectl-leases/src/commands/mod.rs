@@ -3,6 +3,7 @@
 pub(crate) mod candidates;
 pub(crate) mod doctor;
 pub(crate) mod explain;
+pub(crate) mod misc;
 pub(crate) mod status;
 pub(crate) mod timeline;
 pub(crate) mod watch;

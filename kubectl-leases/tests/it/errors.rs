@@ -6,13 +6,13 @@ use kubectl_leases::cli::{self, Terminal};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpListener;
 
-struct Ended {
-    failed: bool,
-    stdout: String,
-    stderr: String,
+pub(crate) struct Ended {
+    pub(crate) failed: bool,
+    pub(crate) stdout: String,
+    pub(crate) stderr: String,
 }
 
-async fn plugin(args: &[&str]) -> Ended {
+pub(crate) async fn plugin(args: &[&str]) -> Ended {
     let (mut out, mut err) = (Vec::new(), Vec::new());
     let args = std::iter::once("kubectl-leases")
         .chain(args.iter().copied())

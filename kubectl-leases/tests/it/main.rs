@@ -3,12 +3,14 @@
 #![expect(clippy::unwrap_used, reason = "what fails in a test is meant to")]
 
 mod broken;
+mod complete;
 mod doctor;
 mod errors;
 mod explain;
 mod fixtures;
 mod follow;
 mod happenings;
+mod krew;
 mod print;
 mod stage;
 mod states;

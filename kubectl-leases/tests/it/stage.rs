@@ -106,6 +106,23 @@ impl Stage {
         }
     }
 
+    /// What kubectl is told when somebody presses Tab; the last word is the one under the cursor.
+    pub(crate) async fn complete(&self, words: &[&str]) -> Vec<String> {
+        let kubeconfig = self.kubeconfig.path().to_str().unwrap();
+        let mut args: Vec<std::ffi::OsString> = vec!["/usr/bin/kubectl_complete-leases".into()];
+        args.extend(words.iter().map(Into::into));
+        if words.len() > 1 {
+            args.insert(2, format!("--kubeconfig={kubeconfig}").into());
+        }
+        let (mut out, mut err) = (Vec::new(), Vec::new());
+        cli::run(args, Terminal::default(), &mut out, &mut err).await;
+        String::from_utf8(out)
+            .unwrap()
+            .lines()
+            .map(str::to_owned)
+            .collect()
+    }
+
     /// Runs a command that goes on without end, until the story is over and the output is as wanted; what it has printed.
     pub(crate) async fn run_during(
         &self,
