@@ -14,6 +14,7 @@ use crate::commands::explain::Explain;
 use crate::commands::misc::{Completion, Man, Version};
 use crate::commands::status::Status;
 use crate::commands::timeline::TimelineArgs;
+use crate::commands::top::Top;
 use crate::commands::watch::Watch;
 use crate::complete;
 
@@ -34,6 +35,7 @@ enum Command {
     Doctor(Box<Doctor>),
     Watch(Box<Watch>),
     Timeline(Box<TimelineArgs>),
+    Top(Box<Top>),
     Completion(Completion),
     Version(Box<Version>),
     #[command(hide = true)]
@@ -115,6 +117,7 @@ pub async fn run(
         Command::Doctor(doctor) => doctor.run(out).await,
         Command::Watch(watch) => watch.run(out, err).await,
         Command::Timeline(timeline) => timeline.run(out, err).await,
+        Command::Top(top) => top.run(terminal).await,
         Command::Completion(completion) => completion.run(out),
         Command::Version(version) => version.run(out).await,
         Command::Man(man) => man.run(),

@@ -100,6 +100,11 @@ pub enum Error {
         /// What it offers itself for.
         leads: String,
     },
+    /// There is no screen.
+    #[error(
+        "error: the output is no terminal: use `kubectl leases status --watch` or `kubectl leases watch` instead"
+    )]
+    NoTerminal,
     /// The output cannot be written.
     #[error("error: the output cannot be written: {0}")]
     Output(#[from] std::io::Error),

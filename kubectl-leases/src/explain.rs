@@ -374,6 +374,8 @@ fn headline(status: &LeaseStatus) -> String {
                 .acquire_time
                 .as_ref()
                 .map_or_else(String::new, |time| format!(" since {time}"));
+            let held = status.held_seconds.map(seconds_in_words);
+            let since = held.map_or_else(|| since.clone(), |held| format!("{since} ({held})"));
             let term = status.term.unwrap_or_default();
             format!("{name} is held by {holder}{versions}, term {term}{since}.")
         }

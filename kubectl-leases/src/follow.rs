@@ -120,7 +120,7 @@ impl<K> Default for Seen<K> {
 
 impl<K: ResourceExt> Seen<K> {
     /// Takes an event in. A failure is an error before the first list, and a word to be said afterwards.
-    fn take(&mut self, event: Option<Result<Event<K>, Error>>) -> Result<Option<String>, Error> {
+    pub(crate) fn take(&mut self, event: Option<Result<Event<K>, Error>>) -> Result<Option<String>, Error> {
         match event {
             Some(Ok(event)) => self.apply(event),
             Some(Err(error)) if self.complete => return Ok(Some(error.to_string())),

@@ -27,5 +27,6 @@ pub mod svg;
 pub mod table;
 pub mod template;
 pub mod timeline;
+pub mod top;
 pub mod view;
 mod words;

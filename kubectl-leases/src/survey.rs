@@ -253,6 +253,7 @@ impl Survey {
             term: record.map(|record| record.transitions),
             fencing_token_at_most: in_term.map(|leader| leader.revision.to_string()),
             acquire_time: record.and_then(|record| record.acquire_time).map(rfc3339),
+            held_seconds: record.and_then(|record| self.seconds_since(record.acquire_time)),
             offer_time: offered.map(rfc3339),
             offered_seconds_ago: self.seconds_since(offered),
             renew_time: record.and_then(|record| record.renew_time).map(rfc3339),

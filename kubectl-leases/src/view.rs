@@ -68,6 +68,9 @@ pub struct LeaseStatus {
     /// When the term began.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub acquire_time: Option<String>,
+    /// How long ago that was, by the time of `observed`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub held_seconds: Option<u64>,
     /// When it was offered, as far as the server has noted it.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub offer_time: Option<String>,
@@ -330,6 +333,7 @@ impl LeaseStatus {
             status.renewed_seconds_ago,
             status.expires_in_seconds,
         ) = (None, None, None);
+        status.held_seconds = None;
         (status.offer_time, status.offered_seconds_ago) = (None, None);
         (status.age_seconds, status.resource_version, status.observed) = (None, None, observed);
         status.fencing_token_at_most = None;

@@ -6,4 +6,5 @@ pub(crate) mod explain;
 pub(crate) mod misc;
 pub(crate) mod status;
 pub(crate) mod timeline;
+pub(crate) mod top;
 pub(crate) mod watch;

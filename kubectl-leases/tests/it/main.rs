@@ -15,3 +15,4 @@ mod print;
 mod stage;
 mod states;
 mod timeline;
+mod top;

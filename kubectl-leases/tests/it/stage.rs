@@ -151,6 +151,11 @@ impl Stage {
         printed.text()
     }
 
+    /// The kubeconfig that leads here.
+    pub(crate) fn kubeconfig(&self) -> &str {
+        self.kubeconfig.path().to_str().unwrap()
+    }
+
     /// How many watches were asked for.
     pub(crate) fn watches(&self) -> u64 {
         self.plane.requests().count(|request| request.verb == "watch")
