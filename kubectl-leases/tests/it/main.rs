@@ -11,6 +11,7 @@ mod fixtures;
 mod follow;
 mod happenings;
 mod krew;
+mod kubectl;
 mod print;
 mod stage;
 mod states;
