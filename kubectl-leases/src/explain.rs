@@ -153,7 +153,7 @@ impl WhatIf {
 /// Explains one lease. With suppositions, what is explained is the world in which they are true.
 #[must_use]
 pub fn explain(survey: &Survey, key: &LeaseKey, electors: Electors, what_if: &[WhatIf]) -> LeaseExplanation {
-    let mut survey = survey.clone();
+    let mut survey = survey.only(key);
     for supposed in what_if {
         supposed.apply(&mut survey, key);
     }

@@ -10,11 +10,9 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Duration;
 
-use election_core::elector::StrategySource;
-use election_core::elector::{Decision, Election, Explanation, IdentityLife, RankedCandidate, Reason, Rules};
+use election_core::elector::{Election, Explanation, IdentityLife, Rules};
 use election_core::{
-    IdentityLease, Item, LeaderLease, LeaseKey, LeaseState, Mono, Strategy, Versions, Wall,
-    may_be_leader_lease, wire,
+    IdentityLease, Item, LeaderLease, LeaseKey, LeaseState, Mono, Strategy, Wall, may_be_leader_lease, wire,
 };
 use k8s_openapi::api::coordination::v1::Lease;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
@@ -23,10 +21,12 @@ use k8s_openapi::jiff::Timestamp;
 use crate::cluster::Error;
 use crate::moment::Moment;
 use crate::noted::Noted;
-use crate::view::{
-    API_VERSION, CandidateStatus, Condition, LeaseStatus, Observed, Statement, StrategyView, VersionPair,
-};
+use crate::view::LeaseStatus;
 use crate::words::since;
+
+mod status;
+
+pub(crate) use status::pair;
 
 /// A leader lease with what its object says beside the record.
 #[derive(Clone, Debug)]
@@ -67,14 +67,7 @@ impl Survey {
             strategy,
             ..Rules::default()
         };
-        let mut survey = Self {
-            moment,
-            rules,
-            leaders: BTreeMap::new(),
-            identities: BTreeMap::new(),
-            offers: BTreeMap::new(),
-            noted: BTreeMap::new(),
-        };
+        let mut survey = Self::empty(moment, rules);
         for lease in leases {
             match wire::read(lease) {
                 Some(Item::Identity(identity)) => {
@@ -208,86 +201,6 @@ impl Survey {
         refused.chain(strategies).collect()
     }
 
-    /// What is said about a lease, whether or not somebody knows it.
-    pub(crate) fn status(&self, key: &LeaseKey) -> LeaseStatus {
-        let explanation = self.explain(key, NOW);
-        let created = self.leaders.get(key).and_then(|leader| leader.created);
-        let offered = self
-            .leaders
-            .get(key)
-            .filter(|leader| leader.lease.state() == LeaseState::Offered);
-        let offered = offered.and_then(|leader| leader.noted.written);
-        let leader = self.leaders.get(key).map(|leader| &leader.lease);
-        let record = leader.map(|leader| &leader.record);
-        let candidates: Vec<_> = explanation
-            .candidates
-            .iter()
-            .map(|ranked| self.candidate(key, ranked))
-            .collect();
-        let holder = explanation.holder.as_ref().map(ToString::to_string);
-        let of_holder = candidates
-            .iter()
-            .find(|candidate| Some(&candidate.identity) == holder.as_ref());
-        let in_term = leader.filter(|leader| leader.record.incarnation.is_some());
-        let mut conditions = conditions(&explanation, leader);
-        conditions.extend(
-            self.unattended(key, &explanation)
-                .then_some(Condition::Unattended),
-        );
-        if leader.is_some_and(|leader| !leader.record.elected) && !self.offers.contains_key(key) {
-            conditions.push(Condition::NotCoordinated);
-        }
-        let expires = self.moment.now.and(explanation.expires_in);
-        LeaseStatus {
-            api_version: API_VERSION,
-            kind: "LeaseStatus",
-            namespace: key.namespace().to_owned(),
-            name: key.name().to_owned(),
-            state: explanation.state.map_or("Missing", LeaseState::as_str).to_owned(),
-            conditions,
-            versions: of_holder.and_then(|candidate| candidate.versions.clone()),
-            holder,
-            preferred_holder: record
-                .and_then(|record| record.preferred_holder.as_ref())
-                .map(ToString::to_string),
-            term: record.map(|record| record.transitions),
-            fencing_token_at_most: in_term.map(|leader| leader.revision.to_string()),
-            acquire_time: record.and_then(|record| record.acquire_time).map(rfc3339),
-            held_seconds: record.and_then(|record| self.seconds_since(record.acquire_time)),
-            offer_time: offered.map(rfc3339),
-            offered_seconds_ago: self.seconds_since(offered),
-            renew_time: record.and_then(|record| record.renew_time).map(rfc3339),
-            renewed_seconds_ago: self.leaders.get(key).and_then(|leader| {
-                leader.lease.record.renew_time?;
-                self.seconds_since(leader.last_life())
-            }),
-            expires_in_seconds: expires.map(|left| left.as_secs()),
-            lease_duration_seconds: record
-                .and_then(|record| record.duration)
-                .map(|duration| duration.get()),
-            strategy: StrategyView {
-                name: explanation.step.strategy.strategy().as_str(),
-                from_lease: matches!(explanation.step.strategy, StrategySource::Lease(_)),
-            },
-            decision: Statement {
-                code: explanation.step.decision.code(),
-                message: explanation.step.decision.to_string(),
-            },
-            reason: Statement {
-                code: explanation.step.reason.code(),
-                message: explanation.step.reason.to_string(),
-            },
-            candidates,
-            creation_timestamp: created.map(rfc3339),
-            age_seconds: self.seconds_since(created),
-            resource_version: leader.map(|leader| leader.revision.to_string()),
-            observed: Observed {
-                time: self.moment.now.map(rfc3339),
-                source: self.moment.source,
-            },
-        }
-    }
-
     /// What the election says about a lease at a moment.
     fn explain(&self, key: &LeaseKey, at: Mono) -> Explanation {
         self.election(key, at).explain(at)
@@ -312,6 +225,11 @@ impl Survey {
     /// Every identity lease.
     pub(crate) fn identities(&self) -> impl Iterator<Item = &Arc<IdentityLease>> {
         self.identities.values()
+    }
+
+    /// One identity lease.
+    pub(crate) fn identity_lease(&self, key: &LeaseKey) -> Option<&Arc<IdentityLease>> {
+        self.identities.get(key)
     }
 
     /// Every leader lease, those of ordinary clients included.
@@ -353,6 +271,36 @@ impl Survey {
             offers.retain(|identity| identity.key != *key);
         }
         self.offers.retain(|_, offers| !offers.is_empty());
+    }
+
+    /// The same for one lease alone: what is supposed of it costs nothing of the others.
+    pub(crate) fn only(&self, key: &LeaseKey) -> Self {
+        let mut only = Self::empty(self.moment, self.rules);
+        if let Some(leader) = self.leaders.get(key) {
+            only.leaders.insert(key.clone(), leader.clone());
+        }
+        for identity in self.candidates_of(key) {
+            only.offers.entry(key.clone()).or_default().push(identity.clone());
+            only.identities.insert(identity.key.clone(), identity.clone());
+            if let Some(noted) = self.noted.get(&identity.key) {
+                only.noted.insert(identity.key.clone(), *noted);
+            }
+        }
+        if let Some(own) = self.identities.get(key) {
+            only.identities.insert(key.clone(), own.clone());
+        }
+        only
+    }
+
+    const fn empty(moment: Moment, rules: Rules) -> Self {
+        Self {
+            moment,
+            rules,
+            leaders: BTreeMap::new(),
+            identities: BTreeMap::new(),
+            offers: BTreeMap::new(),
+            noted: BTreeMap::new(),
+        }
     }
 
     /// An election that is told that everything was seen when it happened.
@@ -408,41 +356,6 @@ impl Survey {
         let _ = election.step(at.before(self.rules.timing.settle_window));
     }
 
-    /// Whether an elector would have made the same grant a while ago, so that there seems to be none.
-    fn unattended(&self, key: &LeaseKey, explanation: &Explanation) -> bool {
-        let grants = matches!(
-            explanation.step.decision,
-            Decision::Offer { .. } | Decision::Create
-        );
-        grants && self.moment.now.is_some() && {
-            let before = self.explain(key, NOW.before(OVERDUE));
-            before.step.decision.code() == explanation.step.decision.code()
-        }
-    }
-
-    fn candidate(&self, key: &LeaseKey, ranked: &RankedCandidate) -> CandidateStatus {
-        let own = LeaseKey::new(key.namespace(), ranked.identity.as_str());
-        let identity = self.identities.get(&own);
-        let renewed = identity.and_then(|identity| identity.renew_time);
-        let seen = identity.and_then(|identity| self.seen(identity));
-        let mut message = ranked.standing.to_string();
-        if let Some(refusal) = &ranked.refusal {
-            message = format!("{message}: {refusal}");
-        }
-        CandidateStatus {
-            identity: ranked.identity.to_string(),
-            versions: ranked.versions.as_ref().map(pair),
-            live: ranked.standing.is_electable(),
-            standing: Statement {
-                code: ranked.standing.code(),
-                message,
-            },
-            hand_written: ranked.silent.is_none(),
-            renew_time: renewed.map(rfc3339),
-            renewed_seconds_ago: self.seconds_since(seen),
-        }
-    }
-
     /// How long ago that was; what is not known counts as now, so that nothing is said to be dead without a reason.
     fn since(&self, then: Option<Wall>) -> Duration {
         self.moment
@@ -459,42 +372,8 @@ impl Survey {
 
 /// The moment of the read on the election's own clock, which has any origin.
 pub(crate) const NOW: Mono = Mono::from_nanos(u64::MAX / 2);
-/// Longer than an elector takes for anything, a restart of its own included.
-const OVERDUE: Duration = Duration::from_secs(30);
 /// Longer than anything is remembered.
 const LONG: Duration = Duration::from_secs(100 * 365 * 86_400);
-
-fn conditions(explanation: &Explanation, leader: Option<&LeaderLease>) -> Vec<Condition> {
-    let mut conditions = Vec::new();
-    let held = leader.filter(|leader| leader.state() == LeaseState::Held);
-    if explanation.expires_in.is_some_and(|left| left.is_zero()) {
-        conditions.push(Condition::Expired);
-    } else if let Some(leader) = held {
-        if leader.record.end_of_term {
-            conditions.push(Condition::Ending);
-        } else if leader.record.preferred_holder.is_some() {
-            conditions.push(Condition::Nominated);
-        }
-        if matches!(explanation.step.reason, Reason::OrdinaryHolder { .. }) {
-            conditions.push(Condition::OrdinaryHolder);
-        }
-    }
-    match explanation.step.reason {
-        Reason::NoElectableCandidate { .. } => conditions.push(Condition::NoElectableCandidate),
-        Reason::NotAccepted { .. } | Reason::StillBest { .. } | Reason::HandWrittenOffer { .. } => {
-            conditions.push(Condition::Unanswered);
-        }
-        _ => {}
-    }
-    conditions
-}
-
-pub(crate) fn pair(versions: &Versions) -> VersionPair {
-    VersionPair {
-        emulation: versions.emulation.to_string(),
-        binary: versions.binary.to_string(),
-    }
-}
 
 fn wall(time: &Time) -> Wall {
     Wall::from_micros(time.0.as_microsecond())

@@ -151,7 +151,7 @@ fn holder(survey: &Survey, key: &LeaseKey, findings: &mut Vec<Finding>) {
         return;
     };
     let own = LeaseKey::new(key.namespace(), holder.as_str());
-    let Some(identity) = survey.identities().find(|identity| identity.key == own) else {
+    let Some(identity) = survey.identity_lease(&own) else {
         let message =
             format!("its holder {holder} has no identity lease, which counts as worse than any candidate");
         let advice = "who deleted it? A candidate that lives creates it again within seconds: if it does not, it is not well";

@@ -73,7 +73,7 @@ impl Looking {
             }
             let Some(holder) = &record.holder else { continue };
             let own = LeaseKey::new(lease.key.namespace(), holder.as_str());
-            let identity = survey.identities().find(|identity| identity.key == own);
+            let identity = survey.identity_lease(&own);
             if let Some(identity) = identity.filter(|identity| {
                 record.incarnation.is_some()
                     && identity.incarnation.is_some()

@@ -30,8 +30,10 @@ pub fn latency(server: &str, mut answers: Vec<Duration>, shortest: Option<LeaseS
     }
 }
 
-/// A stamp that is this far from the server's time is worth a word.
+/// A clock that is this far from the server's is worth a word.
 const NOTABLE: Duration = Duration::from_secs(2);
+/// A stamp is set before a request that may take its time, and the server notes whole seconds.
+const NOTABLE_STAMP: Duration = Duration::from_secs(5);
 
 /// How far this machine is from the server.
 #[must_use]
@@ -67,10 +69,12 @@ pub fn stamps(survey: &Survey, only: Option<&LeaseKey>) -> Vec<Finding> {
     let mut findings = Vec::new();
     let named = |key: &LeaseKey| only.is_none_or(|only| key == only || survey.is_candidate_of(key, only));
     for (key, stamp, noted) in survey.stamps().filter(|(key, ..)| named(key)) {
-        let ahead = now.map(|now| since(stamp, now)).filter(|ahead| *ahead > NOTABLE);
+        let ahead = now
+            .map(|now| since(stamp, now))
+            .filter(|ahead| *ahead > NOTABLE_STAMP);
         let behind = noted
             .map(|noted| since(noted, stamp))
-            .filter(|behind| *behind > NOTABLE);
+            .filter(|behind| *behind > NOTABLE_STAMP);
         let (far, word) = match (ahead, behind) {
             (Some(ahead), _) => (ahead, "ahead of"),
             (None, Some(behind)) => (behind, "behind"),

@@ -6,6 +6,7 @@ use std::time::Duration;
 use k8s_openapi::api::coordination::v1::Lease;
 use kube::Api;
 use kube::api::{Patch, PatchParams};
+use local_controlplane::simulate_wall;
 use serde_json::json;
 
 use crate::fixtures::{candidate, electors, held, released};
@@ -95,7 +96,9 @@ async fn the_leader_is_alive_and_stuck() {
     let stage = Stage::with(leases).await;
     let leases: Api<Lease> = Api::namespaced(stage.plane.client_as("bravo"), "kube-system");
     let renew = async |beat: u32| {
-        let stamp = format!("2026-05-01T11:59:58.{beat:06}Z");
+        // However long this takes: the time of the server stands still.
+        simulate_wall(stage::now());
+        let stamp = format!("2026-05-01T11:59:59.{beat:06}Z");
         let renewal = Patch::Merge(json!({"spec": {"renewTime": stamp}}));
         let renewed = leases
             .patch("sample-controller", &PatchParams::default(), &renewal)
