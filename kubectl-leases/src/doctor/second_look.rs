@@ -134,3 +134,47 @@ impl Looking {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::moment::Moment;
+    use election_core::Strategy;
+    use k8s_openapi::api::coordination::v1::Lease;
+    use serde_json::json;
+
+    fn lease(name: &str, second: u32, annotations: &serde_json::Value) -> Lease {
+        let time = format!("2026-05-01T12:00:{second:02}.000000Z");
+        serde_json::from_value(json!({
+            "metadata": {"namespace": "n", "name": name, "uid": "u", "resourceVersion": "1", "annotations": annotations},
+            "spec": {"holderIdentity": "old", "renewTime": time, "acquireTime": time},
+        }))
+        .unwrap()
+    }
+
+    /// What is found when the second lease follows the first.
+    fn found(before: &Lease, after: &Lease) -> Vec<&'static str> {
+        let survey = Survey::new([before], Moment::of(None, [before]), Strategy::default());
+        let mut looking = Looking::new(&survey, None);
+        looking.see(&wire::read(after).unwrap());
+        looking.findings.iter().map(|finding| finding.code).collect()
+    }
+
+    #[test]
+    fn only_a_renewal_under_end_of_term_shows_that_a_holder_will_not_give_way() {
+        let ending = json!({
+            "coordination.k8s.io/end-of-term": "true",
+            "coordinated-election.io/incarnation": "1",
+        });
+        let calm = json!({"coordinated-election.io/incarnation": "1"});
+        let first = lease("demo", 1, &ending);
+        assert_eq!(found(&first, &first), [""; 0], "it is stopping");
+        assert_eq!(found(&first, &lease("demo", 2, &ending)), ["WillNotGiveWay"]);
+        assert_eq!(
+            found(&first, &lease("demo", 2, &calm)),
+            [""; 0],
+            "it has a new term"
+        );
+        assert_eq!(found(&lease("demo", 1, &calm), &lease("demo", 2, &calm)), [""; 0]);
+    }
+}
