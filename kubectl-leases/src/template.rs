@@ -205,6 +205,11 @@ mod tests {
             "a=Held\nb=Offered\ndone"
         );
         assert_eq!(printed("{.nothing}"), "");
+        assert_eq!(
+            printed(r#"{"a \"}\" b"}"#),
+            "a \"}\" b",
+            "a brace in a text is none"
+        );
     }
 
     #[test]
