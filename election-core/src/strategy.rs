@@ -59,6 +59,19 @@ impl Strategy {
             Self::NewestEmulationVersion => "NewestEmulationVersion",
         }
     }
+
+    /// The rule as a sentence for people, incumbents included.
+    #[must_use]
+    pub const fn rule(self) -> &'static str {
+        match self {
+            Self::OldestEmulationVersion => {
+                "lowest emulation version, then lowest binary version; among equals the incumbent stays"
+            }
+            Self::NewestEmulationVersion => {
+                "highest emulation version, then highest binary version; among equals the incumbent stays"
+            }
+        }
+    }
 }
 
 impl fmt::Display for Strategy {

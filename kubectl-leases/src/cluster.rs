@@ -4,13 +4,21 @@
 
 use std::collections::BTreeSet;
 use std::error::Error as StdError;
+use std::fmt;
 use std::time::Duration;
 
 use election_core::LeaseKey;
 use futures::{Stream, StreamExt};
 use http::header;
+use k8s_openapi::api::authorization::v1::{
+    ResourceAttributes, SelfSubjectAccessReview, SelfSubjectAccessReviewSpec, SubjectAccessReview,
+    SubjectAccessReviewSpec,
+};
 use k8s_openapi::api::coordination::v1::Lease;
-use kube::api::{ListParams, ObjectList};
+use k8s_openapi::api::core::v1::Pod;
+use k8s_openapi::api::events::v1::Event;
+use k8s_openapi::apimachinery::pkg::version::Info;
+use kube::api::{ListParams, ObjectList, PostParams};
 use kube::client::ClientBuilder;
 use kube::runtime::{WatchStreamExt, watcher};
 use kube::{Api, Client, Config, ResourceExt};
@@ -62,6 +70,15 @@ pub enum Error {
         /// Its words.
         message: String,
     },
+    /// Who asks may not.
+    #[error(
+        "Error from server (Forbidden): {message}\nThis command reads with get, list and watch on \
+         leases.coordination.k8s.io: bind a role that grants them, or choose another namespace with -n"
+    )]
+    Forbidden {
+        /// The server's words, which name the user and the permission.
+        message: String,
+    },
     /// There is no such lease.
     #[error(
         "Error from server (NotFound): leases.coordination.k8s.io {name:?} not found in namespace {namespace:?}"
@@ -83,19 +100,47 @@ pub enum Error {
         /// What it offers itself for.
         leads: String,
     },
+    /// There is no screen.
+    #[error(
+        "error: the output is no terminal: use `kubectl leases status --watch` or `kubectl leases watch` instead"
+    )]
+    NoTerminal,
     /// The output cannot be written.
     #[error("error: the output cannot be written: {0}")]
     Output(#[from] std::io::Error),
 }
 
+impl Error {
+    /// What the server said, if it would not do what was asked for.
+    ///
+    /// # Errors
+    /// Itself, if it is anything else.
+    pub fn refusal(self) -> Result<String, Self> {
+        match self {
+            Self::Forbidden { message } | Self::Refused { message, .. } => Ok(message),
+            other => Err(other),
+        }
+    }
+}
+
 /// The Leases of one namespace, or of all.
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub struct Cluster {
+    /// For what is not about the Leases of the namespace.
+    client: Client,
     api: Api<Lease>,
     /// What time it is there.
     pub clock: ServerClock,
     server: String,
     limit: Option<Duration>,
+}
+
+impl fmt::Debug for Cluster {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Cluster")
+            .field("server", &self.server)
+            .finish_non_exhaustive()
+    }
 }
 
 impl Cluster {
@@ -126,10 +171,11 @@ impl Cluster {
     #[must_use]
     pub fn with_client(client: Client, namespace: Option<&str>) -> Self {
         let api = match namespace {
-            Some(namespace) => Api::namespaced(client, namespace),
-            None => Api::all(client),
+            Some(namespace) => Api::namespaced(client.clone(), namespace),
+            None => Api::all(client.clone()),
         };
         Self {
+            client,
             api,
             clock: ServerClock::default(),
             server: "in this process".to_owned(),
@@ -143,6 +189,86 @@ impl Cluster {
     /// [`Error`].
     pub async fn leases(&self) -> Result<Vec<Lease>, Error> {
         self.pages(|page| async move { self.api.list(&page).await }).await
+    }
+
+    /// One Lease of any namespace; `None` when there is none.
+    ///
+    /// # Errors
+    /// [`Error`].
+    pub async fn lease(&self, key: &LeaseKey) -> Result<Option<Lease>, Error> {
+        let api: Api<Lease> = Api::namespaced(self.client.clone(), key.namespace());
+        self.in_time(api.get_opt(key.name())).await
+    }
+
+    /// Whether a user may do something; `None` is who asks.
+    ///
+    /// # Errors
+    /// [`Error`]; who may not ask about others is refused.
+    pub async fn may(&self, user: Option<&str>, what: ResourceAttributes) -> Result<bool, Error> {
+        let params = PostParams::default();
+        let Some(user) = user else {
+            let review = SelfSubjectAccessReview {
+                spec: SelfSubjectAccessReviewSpec {
+                    resource_attributes: Some(what),
+                    ..SelfSubjectAccessReviewSpec::default()
+                },
+                ..SelfSubjectAccessReview::default()
+            };
+            let api: Api<SelfSubjectAccessReview> = Api::all(self.client.clone());
+            let answer = self.in_time(api.create(&params, &review)).await?;
+            return Ok(answer.status.is_some_and(|status| status.allowed));
+        };
+        let review = SubjectAccessReview {
+            spec: SubjectAccessReviewSpec {
+                user: Some(user.to_owned()),
+                groups: Some(groups_of(user)),
+                resource_attributes: Some(what),
+                ..SubjectAccessReviewSpec::default()
+            },
+            ..SubjectAccessReview::default()
+        };
+        let api: Api<SubjectAccessReview> = Api::all(self.client.clone());
+        let answer = self.in_time(api.create(&params, &review)).await?;
+        Ok(answer.status.is_some_and(|status| status.allowed))
+    }
+
+    /// The Events about a Lease, in any order.
+    ///
+    /// # Errors
+    /// [`Error`].
+    pub async fn events_about(&self, key: &LeaseKey) -> Result<Vec<Event>, Error> {
+        let api: Api<Event> = Api::namespaced(self.client.clone(), key.namespace());
+        let api = &api;
+        let mut events = self.pages(|page| async move { api.list(&page).await }).await?;
+        events.retain(|event| {
+            let regarding = event.regarding.as_ref();
+            regarding.is_some_and(|regarding| {
+                regarding.kind.as_deref() == Some("Lease") && regarding.name.as_deref() == Some(key.name())
+            })
+        });
+        Ok(events)
+    }
+
+    /// The user that a Pod runs as; `None` when there is none of that name, or it cannot be read.
+    pub async fn user_of_pod(&self, namespace: &str, name: &str) -> Option<String> {
+        let api: Api<Pod> = Api::namespaced(self.client.clone(), namespace);
+        let pod = self.in_time(api.get_opt(name)).await.ok()??;
+        let account = pod.spec?.service_account_name?;
+        Some(format!("system:serviceaccount:{namespace}:{account}"))
+    }
+
+    /// The version of the server.
+    ///
+    /// # Errors
+    /// [`Error`].
+    pub async fn version(&self) -> Result<Info, Error> {
+        self.in_time(self.client.apiserver_version()).await
+    }
+
+    /// Where it is.
+    #[must_use]
+    pub fn server(&self) -> &str {
+        &self.server
     }
 
     /// The names of the Leases with these labels. Whole objects are asked for: an empty list of metadata alone comes
@@ -218,6 +344,9 @@ impl Cluster {
             kube::Error::Api(status) if status.code == 401 => Error::Unauthorized {
                 server: self.server.clone(),
             },
+            kube::Error::Api(status) if status.code == 403 => Error::Forbidden {
+                message: status.message.clone(),
+            },
             kube::Error::Api(status) => Error::Refused {
                 reason: status.reason.clone(),
                 message: status.message.clone(),
@@ -245,6 +374,22 @@ impl Cluster {
                 why: error.to_string(),
             },
         }
+    }
+}
+
+/// The groups that a server gives a service account, which a review has to name.
+fn groups_of(user: &str) -> Vec<String> {
+    let everybody = "system:authenticated".to_owned();
+    let account = user
+        .strip_prefix("system:serviceaccount:")
+        .and_then(|rest| rest.split_once(':'));
+    match account {
+        Some((namespace, _)) => vec![
+            "system:serviceaccounts".to_owned(),
+            format!("system:serviceaccounts:{namespace}"),
+            everybody,
+        ],
+        None => vec![everybody],
     }
 }
 

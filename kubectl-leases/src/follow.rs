@@ -14,6 +14,7 @@ use k8s_openapi::api::coordination::v1::Lease;
 use kube::ResourceExt;
 use kube::runtime::watcher::Event;
 
+use crate::choice::Choice;
 use crate::cluster::{Cluster, Error};
 use crate::moment::Moment;
 use crate::output::Printer;
@@ -32,6 +33,10 @@ pub struct Followed {
     pub selector: Option<String>,
     /// The strategy of leases that ask for none.
     pub strategy: Strategy,
+    /// Of all, only these, in this order.
+    pub choice: Choice,
+    /// Paint the table anew instead of printing lines: for a terminal.
+    pub live: bool,
 }
 
 /// Prints leases whenever they change, until the output cannot be written any more.
@@ -61,8 +66,12 @@ pub async fn follow(
             complaint = text;
         }
         if known.leases.complete && (followed.selector.is_none() || known.labelled.complete) {
-            let changed = shown.changes(followed.look(cluster, &known));
-            printer.print_changed(out, &changed)?;
+            let now = followed.look(cluster, &known);
+            if followed.live {
+                printer.repaint(out, &now)?;
+            } else {
+                printer.print_changed(out, &shown.changes(now))?;
+            }
         }
     }
 }
@@ -74,7 +83,7 @@ impl Followed {
         let survey = Survey::new(leases.values(), moment, self.strategy);
         let mut statuses: Vec<_> = match &self.only {
             Some(key) => survey.one(key).into_iter().collect(),
-            None => survey.coordinated(),
+            None => self.choice.of(&survey),
         };
         if self.selector.is_some() {
             let labelled = &known.labelled.now;
@@ -93,7 +102,7 @@ struct Known {
 }
 
 /// What one watch has shown.
-struct Seen<K> {
+pub(crate) struct Seen<K> {
     now: BTreeMap<LeaseKey, K>,
     listed: BTreeMap<LeaseKey, K>,
     complete: bool,
@@ -111,7 +120,7 @@ impl<K> Default for Seen<K> {
 
 impl<K: ResourceExt> Seen<K> {
     /// Takes an event in. A failure is an error before the first list, and a word to be said afterwards.
-    fn take(&mut self, event: Option<Result<Event<K>, Error>>) -> Result<Option<String>, Error> {
+    pub(crate) fn take(&mut self, event: Option<Result<Event<K>, Error>>) -> Result<Option<String>, Error> {
         match event {
             Some(Ok(event)) => self.apply(event),
             Some(Err(error)) if self.complete => return Ok(Some(error.to_string())),
@@ -122,7 +131,22 @@ impl<K: ResourceExt> Seen<K> {
         Ok(None)
     }
 
-    fn apply(&mut self, event: Event<K>) {
+    /// Whether the first list has come.
+    pub(crate) const fn is_complete(&self) -> bool {
+        self.complete
+    }
+
+    /// Whether the list that is coming, or has just come, has it.
+    pub(crate) fn is_listed(&self, key: &LeaseKey) -> bool {
+        self.listed.contains_key(key)
+    }
+
+    /// What there is now.
+    pub(crate) fn objects(&self) -> impl Iterator<Item = &K> {
+        self.now.values()
+    }
+
+    pub(crate) fn apply(&mut self, event: Event<K>) {
         let key = |lease: &K| LeaseKey::new(&lease.namespace().unwrap_or_default(), &lease.name_any());
         match event {
             Event::Init => self.listed.clear(),

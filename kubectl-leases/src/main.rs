@@ -3,13 +3,14 @@
 use std::io;
 use std::process::ExitCode;
 
-use kubectl_leases::cli;
+use kubectl_leases::cli::{self, Terminal};
 
 fn main() -> ExitCode {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
     match runtime {
         Ok(runtime) => runtime.block_on(cli::run(
             std::env::args_os(),
+            Terminal::of_stdout(),
             &mut io::stdout(),
             &mut io::stderr(),
         )),

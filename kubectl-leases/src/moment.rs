@@ -9,9 +9,11 @@
 )]
 
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
 
 use election_core::Wall;
 use k8s_openapi::api::coordination::v1::Lease;
+use k8s_openapi::jiff::Timestamp;
 use k8s_openapi::jiff::fmt::rfc2822::DateTimeParser;
 use serde::Serialize;
 use tokio::time::Instant;
@@ -63,6 +65,33 @@ impl Moment {
     }
 }
 
+/// What time it is on this machine, to be compared with the server's and with nothing else.
+#[must_use]
+pub fn local_wall() -> Wall {
+    Wall::from_micros(Timestamp::now().as_microsecond())
+}
+
+/// Counts from the moment at which it was started.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Stopwatch(Instant);
+
+impl Stopwatch {
+    pub(crate) fn start() -> Self {
+        Self(Instant::now())
+    }
+
+    pub(crate) fn elapsed(self) -> Duration {
+        self.0.elapsed()
+    }
+}
+
+/// Measures how long something takes.
+pub(crate) async fn timed<T>(work: impl Future<Output = T>) -> (T, Duration) {
+    let begun = Instant::now();
+    let done = work.await;
+    (done, begun.elapsed())
+}
+
 /// What time it is at the server, as far as its answers said; cheap to clone.
 #[derive(Clone, Debug, Default)]
 pub struct ServerClock {
@@ -92,8 +121,6 @@ mod tests {
     use super::*;
     use k8s_openapi::api::coordination::v1::LeaseSpec;
     use k8s_openapi::apimachinery::pkg::apis::meta::v1::MicroTime;
-    use k8s_openapi::jiff::Timestamp;
-    use std::time::Duration;
 
     #[tokio::test(start_paused = true)]
     async fn the_date_of_an_answer_is_counted_on() {

@@ -1,16 +1,18 @@
 //! The forms in which leases are printed.
 
 use std::io::{self, Write};
+use std::str::FromStr;
 
 use clap::ValueEnum;
 use serde::Serialize;
 
 use crate::describe::describe;
-use crate::table::{Shape, Table};
+use crate::table::{Shape, Table, columns};
+use crate::template::{Columns, Template};
 use crate::view::{LeaseStatus, LeaseStatusList};
 
 /// The value of `-o`.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Format {
     /// The table with further columns.
     Wide,
@@ -20,6 +22,102 @@ pub enum Format {
     Yaml,
     /// `lease.coordination.k8s.io/NAME`, a line each.
     Name,
+    /// A table of one's own: `custom-columns=NAME:.path,…`.
+    Columns(Columns),
+    /// What a template makes of the JSON: `jsonpath=…`.
+    Template(Template),
+}
+
+impl FromStr for Format {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        match text.split_once('=') {
+            None => match text {
+                "wide" => Ok(Self::Wide),
+                "json" => Ok(Self::Json),
+                "yaml" => Ok(Self::Yaml),
+                "name" => Ok(Self::Name),
+                _ => Err(FORMATS.to_owned()),
+            },
+            Some(("custom-columns", columns)) => columns.parse().map(Self::Columns),
+            Some(("jsonpath", template)) => template.parse().map(Self::Template),
+            Some(_) => Err(FORMATS.to_owned()),
+        }
+    }
+}
+
+const FORMATS: &str = "there are wide, json, yaml, name, custom-columns=NAME:.path,… and jsonpath=TEMPLATE";
+
+impl Format {
+    /// Whether it is a table for people, so that nothing to show is said in words.
+    #[must_use]
+    pub fn is_table(format: Option<&Self>) -> bool {
+        matches!(format, None | Some(Self::Wide | Self::Columns(_)))
+    }
+}
+
+/// The value of `-o` where there is no table.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum ObjectFormat {
+    /// JSON.
+    Json,
+    /// YAML.
+    Yaml,
+}
+
+/// Prints one object.
+///
+/// # Errors
+/// When `out` cannot be written.
+pub fn object(out: &mut impl Write, format: ObjectFormat, object: &impl Serialize) -> io::Result<()> {
+    match format {
+        ObjectFormat::Yaml => {
+            let text = serde_yaml::to_string(object).map_err(io::Error::other)?;
+            write!(out, "{text}")
+        }
+        ObjectFormat::Json => {
+            serde_json::to_writer_pretty(&mut *out, object).map_err(io::Error::other)?;
+            writeln!(out)
+        }
+    }
+}
+
+/// Prints a list in a form that is not a table of this program's own; `items` are what a name or a line is made of. `false`
+/// when the form is one.
+///
+/// # Errors
+/// When `out` cannot be written.
+pub fn listed<T: Serialize>(
+    out: &mut impl Write,
+    format: Option<&Format>,
+    headers: bool,
+    list: &impl Serialize,
+    items: &[T],
+    name: impl Fn(&T) -> String,
+) -> io::Result<bool> {
+    let value = |object: &T| serde_json::to_value(object).map_err(io::Error::other);
+    match format {
+        None | Some(Format::Wide) => return Ok(false),
+        Some(Format::Json) => object(out, ObjectFormat::Json, list)?,
+        Some(Format::Yaml) => object(out, ObjectFormat::Yaml, list)?,
+        Some(Format::Name) => {
+            for item in items {
+                writeln!(out, "lease.coordination.k8s.io/{}", name(item))?;
+            }
+        }
+        Some(Format::Columns(shown)) => {
+            let rows = items.iter().map(|item| Ok(shown.cells(&value(item)?)));
+            let names = headers.then(|| Ok(shown.names()));
+            let lines = names.into_iter().chain(rows).collect::<io::Result<_>>()?;
+            columns(out, "", lines)?;
+        }
+        Some(Format::Template(template)) => {
+            let list = serde_json::to_value(list).map_err(io::Error::other)?;
+            template.print(out, &list)?;
+        }
+    }
+    Ok(true)
 }
 
 /// Prints leases in the form that was asked for, once or again and again.
@@ -28,7 +126,9 @@ pub struct Printer {
     format: Option<Format>,
     /// One lease was named: no list is printed around it.
     one: bool,
+    shape: Shape,
     table: Table,
+    begun: bool,
 }
 
 impl Printer {
@@ -42,7 +142,9 @@ impl Printer {
         Self {
             format,
             one,
+            shape,
             table: Table::new(shape),
+            begun: false,
         }
     }
 
@@ -51,14 +153,14 @@ impl Printer {
     /// # Errors
     /// When `out` cannot be written.
     pub fn print(&mut self, out: &mut impl Write, statuses: Vec<LeaseStatus>) -> io::Result<()> {
-        match (self.format, self.one) {
-            (Some(Format::Json | Format::Yaml), false) => self.object(out, &LeaseStatusList::new(statuses)),
-            (Some(Format::Json | Format::Yaml), true) => {
-                statuses.iter().try_for_each(|status| self.object(out, status))
-            }
-            (None, true) => statuses.iter().try_for_each(|status| describe(out, status)),
-            _ => self.rows(out, &statuses),
+        if !self.one {
+            let list = LeaseStatusList::new(statuses);
+            return self.list(out, &list);
         }
+        if self.format.is_none() {
+            return statuses.iter().try_for_each(|status| describe(out, status));
+        }
+        statuses.iter().try_for_each(|status| self.single(out, status))
     }
 
     /// Prints what has changed: one line for each lease, except in YAML.
@@ -73,28 +175,61 @@ impl Printer {
             }),
             Some(Format::Yaml) => statuses.iter().try_for_each(|status| {
                 writeln!(out, "---")?;
-                self.object(out, status)
+                object(out, ObjectFormat::Yaml, status)
             }),
-            _ => self.rows(out, statuses),
+            None | Some(Format::Wide) => self.table.print(out, statuses),
+            _ => statuses.iter().try_for_each(|status| self.single(out, status)),
         }?;
         out.flush()
     }
 
-    fn rows(&mut self, out: &mut impl Write, statuses: &[LeaseStatus]) -> io::Result<()> {
-        if self.format == Some(Format::Name) {
-            return statuses
-                .iter()
-                .try_for_each(|status| writeln!(out, "lease.coordination.k8s.io/{}", status.name));
-        }
-        self.table.print(out, statuses)
+    /// Prints everything anew over what the screen shows: for a terminal.
+    ///
+    /// # Errors
+    /// When `out` cannot be written.
+    pub fn repaint(&mut self, out: &mut impl Write, statuses: &[LeaseStatus]) -> io::Result<()> {
+        let mut text = Vec::new();
+        Table::new(self.shape).print(&mut text, statuses)?;
+        let text = String::from_utf8_lossy(&text).replace('\n', "\u{1b}[K\r\n");
+        let clear = if self.begun {
+            "\u{1b}[H"
+        } else {
+            "\u{1b}[2J\u{1b}[H"
+        };
+        self.begun = true;
+        write!(out, "{clear}{text}\u{1b}[J")?;
+        out.flush()
     }
 
-    fn object(&self, out: &mut impl Write, object: &impl Serialize) -> io::Result<()> {
-        if self.format == Some(Format::Yaml) {
-            let text = serde_yaml::to_string(object).map_err(io::Error::other)?;
-            return write!(out, "{text}");
+    /// Whether it prints a table that can be painted anew.
+    #[must_use]
+    pub const fn is_table(&self) -> bool {
+        matches!(self.format, None | Some(Format::Wide))
+    }
+
+    /// One lease by itself, in a form that is the same for one and for several.
+    fn single(&mut self, out: &mut impl Write, status: &LeaseStatus) -> io::Result<()> {
+        let headers = self.shape.headers && !std::mem::replace(&mut self.begun, true);
+        let items = std::slice::from_ref(status);
+        let printed = listed(out, self.format.as_ref(), headers, status, items, |status| {
+            status.name.clone()
+        })?;
+        if printed {
+            Ok(())
+        } else {
+            self.table.print(out, items)
         }
-        serde_json::to_writer_pretty(&mut *out, object).map_err(io::Error::other)?;
-        writeln!(out)
+    }
+
+    fn list(&mut self, out: &mut impl Write, list: &LeaseStatusList) -> io::Result<()> {
+        let headers = self.shape.headers;
+        let printed = listed(out, self.format.as_ref(), headers, list, &list.items, |status| {
+            status.name.clone()
+        })?;
+        if printed {
+            Ok(())
+        } else {
+            self.table.print(out, &list.items)
+        }
     }
 }

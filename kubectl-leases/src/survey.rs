@@ -6,51 +6,57 @@
 //!
 //! Nothing is printed here.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Duration;
 
-use election_core::elector::StrategySource;
-use election_core::elector::{
-    Decision, Election, Explanation, IdentityLife, RankedCandidate, Reason, Rules, Standing,
-};
+use election_core::elector::{Election, Explanation, IdentityLife, Rules};
 use election_core::{
-    IdentityLease, Item, LeaderLease, LeaseKey, LeaseState, Mono, Strategy, Versions, Wall, wire,
+    IdentityLease, Item, LeaderLease, LeaseKey, LeaseState, Mono, Strategy, Wall, may_be_leader_lease, wire,
 };
 use k8s_openapi::api::coordination::v1::Lease;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 use k8s_openapi::jiff::Timestamp;
 
+use crate::cluster::Error;
 use crate::moment::Moment;
-use crate::view::{
-    API_VERSION, CandidateStatus, Condition, LeaseStatus, Observed, Statement, StrategyView, VersionPair,
-};
+use crate::noted::Noted;
+use crate::view::LeaseStatus;
 use crate::words::since;
 
+mod status;
+
+pub(crate) use status::pair;
+
 /// A leader lease with what its object says beside the record.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 struct Leader {
     lease: LeaderLease,
     created: Option<Wall>,
-    /// The last write, whoever made it, as the server has noted it.
-    written: Option<Wall>,
+    noted: Noted,
 }
 
 impl Leader {
     /// The last sign that something moved: a renewal, or for a lease that is only offered the write of the offer.
     fn last_life(&self) -> Option<Wall> {
-        self.lease.record.renew_time.or(self.written)
+        match self.lease.record.renew_time {
+            // A holder whose clock is slow is as alive as the server has seen it write.
+            Some(stamp) => Some(stamp.max(self.noted.renewed.unwrap_or(stamp))),
+            None => self.noted.written,
+        }
     }
 }
 
 /// Leases that were read at one moment, and who offers itself for which.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct Survey {
     moment: Moment,
     rules: Rules,
     leaders: BTreeMap<LeaseKey, Leader>,
     identities: BTreeMap<LeaseKey, Arc<IdentityLease>>,
     offers: BTreeMap<LeaseKey, Vec<Arc<IdentityLease>>>,
+    /// What the server has noted of the identity leases.
+    noted: BTreeMap<LeaseKey, Noted>,
 }
 
 impl Survey {
@@ -61,31 +67,23 @@ impl Survey {
             strategy,
             ..Rules::default()
         };
-        let mut survey = Self {
-            moment,
-            rules,
-            leaders: BTreeMap::new(),
-            identities: BTreeMap::new(),
-            offers: BTreeMap::new(),
-        };
+        let mut survey = Self::empty(moment, rules);
         for lease in leases {
             match wire::read(lease) {
-                Some(Item::Identity(identity)) => survey.add(identity),
+                Some(Item::Identity(identity)) => {
+                    let noted = Noted::of(lease);
+                    survey.noted.insert(identity.key.clone(), noted);
+                    survey.add(identity);
+                }
                 Some(Item::Leader(leader)) => {
-                    let meta = &lease.metadata;
-                    let writes = meta
-                        .managed_fields
-                        .iter()
-                        .flatten()
-                        .filter_map(|entry| entry.time.as_ref());
-                    let (created, written) =
-                        (meta.creation_timestamp.as_ref().map(wall), writes.map(wall).max());
+                    let created = lease.metadata.creation_timestamp.as_ref().map(wall);
+                    let noted = Noted::of(lease);
                     survey.leaders.insert(
                         leader.key.clone(),
                         Leader {
                             lease: leader,
                             created,
-                            written,
+                            noted,
                         },
                     );
                 }
@@ -109,15 +107,31 @@ impl Survey {
     /// The coordinated leases: somebody offers itself for them, or an elector has granted them.
     #[must_use]
     pub fn coordinated(&self) -> Vec<LeaseStatus> {
+        self.coordinated_keys().map(|key| self.status(key)).collect()
+    }
+
+    /// Every leader lease that there is, those of programs that take no part included; the nodes' heartbeats are none.
+    #[must_use]
+    pub fn all(&self) -> Vec<LeaseStatus> {
+        let there = self.leaders.keys().filter(|key| may_be_leader_lease(key));
+        let keys: BTreeSet<&LeaseKey> = there.chain(self.offers.keys()).collect();
+        keys.into_iter().map(|key| self.status(key)).collect()
+    }
+
+    /// The names of the coordinated leases, in order.
+    pub(crate) fn coordinated_keys(&self) -> impl Iterator<Item = &LeaseKey> {
         let granted = self
             .leaders
             .iter()
             .filter(|(_, leader)| leader.lease.record.elected)
             .map(|(key, _)| key);
-        let mut keys: Vec<_> = granted.chain(self.offers.keys()).collect();
-        keys.sort();
-        keys.dedup();
-        keys.into_iter().map(|key| self.status(key)).collect()
+        let keys: BTreeSet<&LeaseKey> = granted.chain(self.offers.keys()).collect();
+        keys.into_iter()
+    }
+
+    /// Whether somebody offers itself for a lease.
+    pub(crate) fn is_candidate_of(&self, identity: &LeaseKey, lease: &LeaseKey) -> bool {
+        self.identity(identity).is_some_and(|leads| leads.contains(lease))
     }
 
     /// One lease, coordinated or not; `None` when nobody knows it.
@@ -126,10 +140,43 @@ impl Survey {
         (self.leaders.contains_key(key) || self.offers.contains_key(key)).then(|| self.status(key))
     }
 
+    /// One lease, coordinated or not.
+    ///
+    /// # Errors
+    /// [`Error::NotFound`] when nobody knows it, [`Error::IdentityLease`] when it is a candidate's.
+    pub fn must_know(&self, key: &LeaseKey) -> Result<LeaseStatus, Error> {
+        if let Some(leads) = self.identity(key) {
+            let leads = leads.iter().map(LeaseKey::name).collect::<Vec<_>>().join(", ");
+            let leads = if leads.is_empty() {
+                "nothing".to_owned()
+            } else {
+                leads
+            };
+            return Err(Error::IdentityLease {
+                name: key.name().to_owned(),
+                leads,
+            });
+        }
+        self.one(key).ok_or_else(|| Error::NotFound {
+            namespace: key.namespace().to_owned(),
+            name: key.name().to_owned(),
+        })
+    }
+
     /// What a candidate offers itself for, if there is an identity lease of that name.
     #[must_use]
     pub fn identity(&self, key: &LeaseKey) -> Option<&[LeaseKey]> {
         self.identities.get(key).map(|identity| identity.leads.as_slice())
+    }
+
+    /// What is wrong with offers for a lease, so that they do not count.
+    #[must_use]
+    pub fn warnings_about(&self, key: &LeaseKey) -> Vec<String> {
+        let named = format!("lease {key} ");
+        let mut warnings = self.warnings();
+        warnings
+            .retain(|warning| warning.starts_with(&named) || warning.contains(&format!("itself for {key},")));
+        warnings
     }
 
     /// What is wrong with offers, so that they do not count.
@@ -154,86 +201,116 @@ impl Survey {
         refused.chain(strategies).collect()
     }
 
-    fn status(&self, key: &LeaseKey) -> LeaseStatus {
-        let explanation = self.explain(key, NOW);
-        let created = self.leaders.get(key).and_then(|leader| leader.created);
-        let offered = self
-            .leaders
-            .get(key)
-            .filter(|leader| leader.lease.state() == LeaseState::Offered);
-        let offered = offered.and_then(|leader| leader.written);
-        let leader = self.leaders.get(key).map(|leader| &leader.lease);
-        let record = leader.map(|leader| &leader.record);
-        let candidates: Vec<_> = explanation
-            .candidates
-            .iter()
-            .map(|ranked| self.candidate(key, ranked))
-            .collect();
-        let holder = explanation.holder.as_ref().map(ToString::to_string);
-        let of_holder = candidates
-            .iter()
-            .find(|candidate| Some(&candidate.identity) == holder.as_ref());
-        let in_term = leader.filter(|leader| leader.record.incarnation.is_some());
-        let mut conditions = conditions(&explanation, leader);
-        conditions.extend(
-            self.unattended(key, &explanation)
-                .then_some(Condition::Unattended),
-        );
-        let expires = self.moment.now.and(explanation.expires_in);
-        LeaseStatus {
-            api_version: API_VERSION,
-            kind: "LeaseStatus",
-            namespace: key.namespace().to_owned(),
-            name: key.name().to_owned(),
-            state: explanation.state.map_or("Missing", LeaseState::as_str).to_owned(),
-            conditions,
-            versions: of_holder.and_then(|candidate| candidate.versions.clone()),
-            holder,
-            preferred_holder: record
-                .and_then(|record| record.preferred_holder.as_ref())
-                .map(ToString::to_string),
-            term: record.map(|record| record.transitions),
-            fencing_token_at_most: in_term.map(|leader| leader.revision.to_string()),
-            acquire_time: record.and_then(|record| record.acquire_time).map(rfc3339),
-            offer_time: offered.map(rfc3339),
-            offered_seconds_ago: self.seconds_since(offered),
-            renew_time: record.and_then(|record| record.renew_time).map(rfc3339),
-            renewed_seconds_ago: record.and_then(|record| self.seconds_since(record.renew_time)),
-            expires_in_seconds: expires.map(|left| left.as_secs()),
-            lease_duration_seconds: record
-                .and_then(|record| record.duration)
-                .map(|duration| duration.get()),
-            strategy: StrategyView {
-                name: explanation.step.strategy.strategy().as_str(),
-                from_lease: matches!(explanation.step.strategy, StrategySource::Lease(_)),
-            },
-            decision: Statement {
-                code: explanation.step.decision.code(),
-                message: explanation.step.decision.to_string(),
-            },
-            reason: Statement {
-                code: explanation.step.reason.code(),
-                message: explanation.step.reason.to_string(),
-            },
-            candidates,
-            creation_timestamp: created.map(rfc3339),
-            age_seconds: self.seconds_since(created),
-            resource_version: leader.map(|leader| leader.revision.to_string()),
-            observed: Observed {
-                time: self.moment.now.map(rfc3339),
-                source: self.moment.source,
-            },
+    /// What the election says about a lease at a moment.
+    fn explain(&self, key: &LeaseKey, at: Mono) -> Explanation {
+        self.election(key, at).explain(at)
+    }
+
+    /// What the election says about a lease now.
+    #[must_use]
+    pub fn explanation(&self, key: &LeaseKey) -> Explanation {
+        self.explain(key, NOW)
+    }
+
+    /// The election of a lease at the moment [`NOW`], as an elector would have it.
+    pub(crate) fn election_now(&self, key: &LeaseKey) -> Election {
+        self.election(key, NOW)
+    }
+
+    /// Who offers itself for a lease.
+    pub(crate) fn candidates_of(&self, key: &LeaseKey) -> &[Arc<IdentityLease>] {
+        self.offers.get(key).map_or(&[], Vec::as_slice)
+    }
+
+    /// Every identity lease.
+    pub(crate) fn identities(&self) -> impl Iterator<Item = &Arc<IdentityLease>> {
+        self.identities.values()
+    }
+
+    /// One identity lease.
+    pub(crate) fn identity_lease(&self, key: &LeaseKey) -> Option<&Arc<IdentityLease>> {
+        self.identities.get(key)
+    }
+
+    /// Every leader lease, those of ordinary clients included.
+    pub(crate) fn leader_leases(&self) -> impl Iterator<Item = &LeaderLease> {
+        self.leaders.values().map(|leader| &leader.lease)
+    }
+
+    /// A leader lease.
+    pub(crate) fn leader(&self, key: &LeaseKey) -> Option<&LeaderLease> {
+        self.leaders.get(key).map(|leader| &leader.lease)
+    }
+
+    /// Whether the holder of a lease was silent for too long.
+    pub(crate) fn is_expired(&self, key: &LeaseKey) -> bool {
+        let expires = self.election_now(key).expires_at();
+        self.moment.now.is_some() && expires.is_some_and(|expires| expires <= NOW)
+    }
+
+    /// When all this was read.
+    #[must_use]
+    pub const fn moment(&self) -> Moment {
+        self.moment
+    }
+
+    /// Adds a candidate that does not exist, or replaces one that does, as if it had just started.
+    pub(crate) fn suppose(&mut self, identity: &IdentityLease) {
+        self.suppose_gone(&identity.key);
+        self.noted.remove(&identity.key);
+        self.add(IdentityLease {
+            renew_time: self.moment.now,
+            ..identity.clone()
+        });
+    }
+
+    /// Takes a candidate away.
+    pub(crate) fn suppose_gone(&mut self, key: &LeaseKey) {
+        self.identities.remove(key);
+        for offers in self.offers.values_mut() {
+            offers.retain(|identity| identity.key != *key);
+        }
+        self.offers.retain(|_, offers| !offers.is_empty());
+    }
+
+    /// The same for one lease alone: what is supposed of it costs nothing of the others.
+    pub(crate) fn only(&self, key: &LeaseKey) -> Self {
+        let mut only = Self::empty(self.moment, self.rules);
+        if let Some(leader) = self.leaders.get(key) {
+            only.leaders.insert(key.clone(), leader.clone());
+        }
+        for identity in self.candidates_of(key) {
+            only.offers.entry(key.clone()).or_default().push(identity.clone());
+            only.identities.insert(identity.key.clone(), identity.clone());
+            if let Some(noted) = self.noted.get(&identity.key) {
+                only.noted.insert(identity.key.clone(), *noted);
+            }
+        }
+        if let Some(own) = self.identities.get(key) {
+            only.identities.insert(key.clone(), own.clone());
+        }
+        only
+    }
+
+    const fn empty(moment: Moment, rules: Rules) -> Self {
+        Self {
+            moment,
+            rules,
+            leaders: BTreeMap::new(),
+            identities: BTreeMap::new(),
+            offers: BTreeMap::new(),
+            noted: BTreeMap::new(),
         }
     }
 
-    /// What the election says about a lease at a moment, when it is told that everything was seen when it happened.
-    fn explain(&self, key: &LeaseKey, at: Mono) -> Explanation {
+    /// An election that is told that everything was seen when it happened.
+    fn election(&self, key: &LeaseKey, at: Mono) -> Election {
         let mut election = Election::new(key.clone(), self.rules, NOW.before(LONG));
         election.observe_occupied(self.identities.contains_key(key));
         let there =
             |identity: &&Arc<IdentityLease>| at == NOW || NOW.before(self.since(identity.created)) < at;
         for identity in self.offers.get(key).into_iter().flatten().filter(there) {
-            let seen = NOW.before(self.since(identity.renew_time));
+            let seen = NOW.before(self.since(self.seen(identity)));
             election.observe_candidate_life(identity.clone(), IdentityLife::first(seen, identity));
         }
         match self.leaders.get(key) {
@@ -245,46 +322,38 @@ impl Survey {
             }
             None => self.let_it_settle(&mut election, at),
         }
-        election.explain(at)
+        election
+    }
+
+    /// When an identity lease was renewed: by its stamp, or later as the server has noted it.
+    pub(crate) fn seen(&self, identity: &IdentityLease) -> Option<Wall> {
+        let stamp = identity.renew_time?;
+        let noted = self.noted.get(&identity.key).and_then(|noted| noted.renewed);
+        Some(stamp.max(noted.unwrap_or(stamp)))
+    }
+
+    /// The stamps of renewals beside the times at which the server has noted them.
+    pub(crate) fn stamps(&self) -> impl Iterator<Item = (&LeaseKey, Wall, Option<Wall>)> {
+        let leaders = self
+            .leaders
+            .iter()
+            .map(|(key, leader)| (key, leader.lease.record.renew_time, leader.noted.renewed));
+        let identities = self.identities.iter().map(|(key, identity)| {
+            (
+                key,
+                identity.renew_time,
+                self.noted.get(key).and_then(|noted| noted.renewed),
+            )
+        });
+        leaders
+            .chain(identities)
+            .filter_map(|(key, stamp, noted)| Some((key, stamp?, noted)))
     }
 
     /// A plugin that is asked once would else always find a settle window that has just begun.
     fn let_it_settle(&self, election: &mut Election, at: Mono) {
         // The step says that it waits for the window; nobody carries anything out here.
         let _ = election.step(at.before(self.rules.timing.settle_window));
-    }
-
-    /// Whether an elector would have made the same grant a while ago, so that there seems to be none.
-    fn unattended(&self, key: &LeaseKey, explanation: &Explanation) -> bool {
-        let grants = matches!(
-            explanation.step.decision,
-            Decision::Offer { .. } | Decision::Create
-        );
-        grants && self.moment.now.is_some() && {
-            let before = self.explain(key, NOW.before(OVERDUE));
-            before.step.decision.code() == explanation.step.decision.code()
-        }
-    }
-
-    fn candidate(&self, key: &LeaseKey, ranked: &RankedCandidate) -> CandidateStatus {
-        let own = LeaseKey::new(key.namespace(), ranked.identity.as_str());
-        let renewed = self.identities.get(&own).and_then(|identity| identity.renew_time);
-        let mut message = ranked.standing.to_string();
-        if let Some(refusal) = &ranked.refusal {
-            message = format!("{message}: {refusal}");
-        }
-        CandidateStatus {
-            identity: ranked.identity.to_string(),
-            versions: ranked.versions.as_ref().map(pair),
-            live: !matches!(ranked.standing, Standing::NotLive { .. } | Standing::Refused),
-            standing: Statement {
-                code: ranked.standing.code(),
-                message,
-            },
-            hand_written: ranked.silent.is_none(),
-            renew_time: renewed.map(rfc3339),
-            renewed_seconds_ago: self.seconds_since(renewed),
-        }
     }
 
     /// How long ago that was; what is not known counts as now, so that nothing is said to be dead without a reason.
@@ -302,49 +371,15 @@ impl Survey {
 }
 
 /// The moment of the read on the election's own clock, which has any origin.
-const NOW: Mono = Mono::from_nanos(u64::MAX / 2);
-/// Longer than an elector takes for anything, a restart of its own included.
-const OVERDUE: Duration = Duration::from_secs(30);
+pub(crate) const NOW: Mono = Mono::from_nanos(u64::MAX / 2);
 /// Longer than anything is remembered.
 const LONG: Duration = Duration::from_secs(100 * 365 * 86_400);
-
-fn conditions(explanation: &Explanation, leader: Option<&LeaderLease>) -> Vec<Condition> {
-    let mut conditions = Vec::new();
-    let held = leader.filter(|leader| leader.state() == LeaseState::Held);
-    if explanation.expires_in.is_some_and(|left| left.is_zero()) {
-        conditions.push(Condition::Expired);
-    } else if let Some(leader) = held {
-        if leader.record.end_of_term {
-            conditions.push(Condition::Ending);
-        } else if leader.record.preferred_holder.is_some() {
-            conditions.push(Condition::Nominated);
-        }
-        if matches!(explanation.step.reason, Reason::OrdinaryHolder { .. }) {
-            conditions.push(Condition::OrdinaryHolder);
-        }
-    }
-    match explanation.step.reason {
-        Reason::NoElectableCandidate { .. } => conditions.push(Condition::NoElectableCandidate),
-        Reason::NotAccepted { .. } | Reason::StillBest { .. } | Reason::HandWrittenOffer { .. } => {
-            conditions.push(Condition::Unanswered);
-        }
-        _ => {}
-    }
-    conditions
-}
-
-fn pair(versions: &Versions) -> VersionPair {
-    VersionPair {
-        emulation: versions.emulation.to_string(),
-        binary: versions.binary.to_string(),
-    }
-}
 
 fn wall(time: &Time) -> Wall {
     Wall::from_micros(time.0.as_microsecond())
 }
 
-fn rfc3339(wall: Wall) -> String {
+pub(crate) fn rfc3339(wall: Wall) -> String {
     Timestamp::from_microsecond(wall.as_micros())
         .map(|time| time.to_string())
         .unwrap_or_default()

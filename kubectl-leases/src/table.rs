@@ -17,6 +17,8 @@ pub struct Shape {
     pub wide: bool,
     /// With a line of column names.
     pub headers: bool,
+    /// With colours for the state.
+    pub color: bool,
 }
 
 /// A table that remembers how wide its columns have become.
@@ -50,9 +52,15 @@ impl Table {
         let rows: Vec<Vec<String>> = statuses.iter().map(|status| self.row(status)).collect();
         let headers = (self.shape.headers && !self.begun).then(|| self.headers());
         self.begun = true;
-        let lines: Vec<Vec<String>> = headers.into_iter().chain(rows).collect();
-        self.widen(&lines);
-        lines.iter().try_for_each(|cells| self.line(out, cells))
+        if let Some(headers) = &headers {
+            self.widen(headers);
+        }
+        rows.iter().for_each(|row| self.widen(row));
+        if let Some(headers) = &headers {
+            self.line(out, headers, None)?;
+        }
+        let mut lines = rows.iter().zip(statuses);
+        lines.try_for_each(|(cells, status)| self.line(out, cells, Some(status)))
     }
 
     fn headers(&self) -> Vec<String> {
@@ -123,24 +131,71 @@ impl Table {
         cells
     }
 
-    fn widen(&mut self, lines: &[Vec<String>]) {
-        for cells in lines {
-            self.widths.resize(cells.len(), 0);
-            for (width, cell) in self.widths.iter_mut().zip(cells) {
-                *width = (*width).max(cell.chars().count());
-            }
+    fn widen(&mut self, cells: &[String]) {
+        self.widths.resize(cells.len(), 0);
+        for (width, cell) in self.widths.iter_mut().zip(cells) {
+            *width = (*width).max(cell.chars().count());
         }
     }
 
-    fn line(&self, out: &mut impl Write, cells: &[String]) -> io::Result<()> {
+    fn line(&self, out: &mut impl Write, cells: &[String], status: Option<&LeaseStatus>) -> io::Result<()> {
         let Some((last, rest)) = cells.split_last() else {
             return Ok(());
         };
-        for (cell, width) in rest.iter().zip(&self.widths) {
-            write!(out, "{cell:width$}", width = width + GAP)?;
+        let of_state = if self.shape.namespace { 2 } else { 1 };
+        for (column, (cell, width)) in rest.iter().zip(&self.widths).enumerate() {
+            let color = status
+                .filter(|_| self.shape.color && column == of_state)
+                .map(color);
+            if let Some(color) = color {
+                write!(
+                    out,
+                    "\u{1b}[{color}m{cell}\u{1b}[0m{:gap$}",
+                    "",
+                    gap = width + GAP - cell.chars().count()
+                )?;
+            } else {
+                write!(out, "{cell:width$}", width = width + GAP)?;
+            }
         }
         writeln!(out, "{last}")
     }
+}
+
+/// The colour of a state: red is for a person, yellow passes, green is as it should be.
+fn color(status: &LeaseStatus) -> u8 {
+    if status.is_problem() {
+        31
+    } else if status.state == "Held" && status.conditions.is_empty() {
+        32
+    } else {
+        33
+    }
+}
+
+/// Prints lines in columns that are as wide as what is in them; the last column is free.
+///
+/// # Errors
+/// When `out` cannot be written.
+pub(crate) fn columns(out: &mut dyn Write, indent: &str, lines: Vec<Vec<String>>) -> io::Result<()> {
+    let mut widths: Vec<usize> = Vec::new();
+    for cells in &lines {
+        widths.resize(widths.len().max(cells.len()), 0);
+        for (width, cell) in widths.iter_mut().zip(cells) {
+            *width = (*width).max(cell.chars().count());
+        }
+    }
+    for cells in &lines {
+        let Some((last, rest)) = cells.split_last() else {
+            continue;
+        };
+        write!(out, "{indent}")?;
+        for (cell, width) in rest.iter().zip(&widths) {
+            write!(out, "{cell:width$}", width = width + GAP)?;
+        }
+        writeln!(out, "{last}")?;
+    }
+    Ok(())
 }
 
 pub(crate) fn seconds_in_words(seconds: u64) -> String {

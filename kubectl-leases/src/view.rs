@@ -68,6 +68,9 @@ pub struct LeaseStatus {
     /// When the term began.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub acquire_time: Option<String>,
+    /// How long ago that was, by the time of `observed`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub held_seconds: Option<u64>,
     /// When it was offered, as far as the server has noted it.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub offer_time: Option<String>,
@@ -124,6 +127,8 @@ pub enum Condition {
     NoElectableCandidate,
     /// Somebody could lead for a while already, and no elector has done anything about it.
     Unattended,
+    /// Nobody offers itself for it and no elector has granted it: a program elects its leader by itself.
+    NotCoordinated,
 }
 
 impl Condition {
@@ -138,6 +143,20 @@ impl Condition {
             Self::Unanswered => "Unanswered",
             Self::NoElectableCandidate => "Stuck",
             Self::Unattended => "Unattended",
+            Self::NotCoordinated => "NotCoordinated",
+        }
+    }
+
+    /// Whether somebody should do something about it.
+    #[must_use]
+    pub const fn is_problem(self) -> bool {
+        match self {
+            Self::Expired
+            | Self::OrdinaryHolder
+            | Self::Unanswered
+            | Self::NoElectableCandidate
+            | Self::Unattended => true,
+            Self::Nominated | Self::Ending | Self::NotCoordinated => false,
         }
     }
 }
@@ -193,6 +212,63 @@ pub struct CandidateStatus {
     pub renewed_seconds_ago: Option<u64>,
 }
 
+/// Candidates of several leases.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct CandidateList {
+    /// [`API_VERSION`].
+    pub api_version: &'static str,
+    /// `CandidateStatusList`.
+    pub kind: &'static str,
+    /// The candidates, by lease, the best first.
+    pub items: Vec<CandidateRow>,
+}
+
+impl CandidateList {
+    /// A list of these.
+    #[must_use]
+    pub const fn new(items: Vec<CandidateRow>) -> Self {
+        Self {
+            api_version: API_VERSION,
+            kind: "CandidateStatusList",
+            items,
+        }
+    }
+}
+
+/// A candidate with the lease that it offers itself for.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct CandidateRow {
+    /// The namespace of both.
+    pub namespace: String,
+    /// The lease that it offers itself for.
+    pub lease: String,
+    /// Its place among those that could lead.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub rank: Option<usize>,
+    /// What is said about it.
+    #[serde(flatten)]
+    pub candidate: CandidateStatus,
+}
+
+impl CandidateRow {
+    /// The candidates of a lease, the best first.
+    #[must_use]
+    pub fn of(status: &LeaseStatus) -> Vec<Self> {
+        let mut live = 0;
+        let mut row = |candidate: &CandidateStatus| {
+            live += usize::from(candidate.live);
+            Self {
+                namespace: status.namespace.clone(),
+                lease: status.name.clone(),
+                rank: candidate.live.then_some(live),
+                candidate: candidate.clone(),
+            }
+        };
+        status.candidates.iter().map(&mut row).collect()
+    }
+}
+
 /// When something was read.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Observed {
@@ -212,6 +288,22 @@ impl LeaseStatus {
             .chain(words)
             .collect::<Vec<_>>()
             .join(",")
+    }
+
+    /// Whether somebody should do something about it. A lease that is not coordinated is nobody's concern here.
+    #[must_use]
+    pub fn is_problem(&self) -> bool {
+        !self.conditions.contains(&Condition::NotCoordinated)
+            && self.conditions.iter().any(|condition| condition.is_problem())
+    }
+
+    /// Whether it is in this state, or this is remarkable about it; upper and lower case are the same.
+    #[must_use]
+    pub fn is(&self, word: &str) -> bool {
+        let conditions = self.conditions.iter().map(|condition| condition.as_str());
+        std::iter::once(self.state.as_str())
+            .chain(conditions)
+            .any(|known| known.eq_ignore_ascii_case(word))
     }
 
     /// How many candidates could lead, and how many there are.
@@ -241,6 +333,7 @@ impl LeaseStatus {
             status.renewed_seconds_ago,
             status.expires_in_seconds,
         ) = (None, None, None);
+        status.held_seconds = None;
         (status.offer_time, status.offered_seconds_ago) = (None, None);
         (status.age_seconds, status.resource_version, status.observed) = (None, None, observed);
         status.fencing_token_at_most = None;

@@ -28,6 +28,30 @@ pub(crate) fn age(duration: Duration) -> String {
     }
 }
 
+/// Text in lines of at most so many columns, as far as its words allow, every line but the first behind an indent.
+pub(crate) fn wrapped(text: &str, columns: usize, indent: &str) -> String {
+    let mut lines = String::new();
+    let mut used = indent.chars().count();
+    for word in text.split(' ') {
+        let length = word.chars().count();
+        if lines.is_empty() {
+            used += length;
+        } else if used + 1 + length > columns {
+            lines.push('\n');
+            lines.push_str(indent);
+            used = indent.chars().count() + length;
+        } else {
+            lines.push(' ');
+            used += 1 + length;
+        }
+        lines.push_str(word);
+    }
+    lines
+}
+
+/// How wide text for people is.
+pub(crate) const COLUMNS: usize = 100;
+
 /// How long `then` is before `now`; a time in the future, which skewed clocks produce, counts as now.
 pub(crate) fn since(now: Wall, then: Wall) -> Duration {
     let micros = now.as_micros().saturating_sub(then.as_micros());
@@ -59,6 +83,15 @@ mod tests {
         ] {
             assert_eq!(age(Duration::from_secs(seconds)), text);
         }
+    }
+
+    #[test]
+    fn text_is_wrapped_between_words() {
+        assert_eq!(
+            wrapped("one two three four", 11, "  "),
+            "one two\n  three\n  four"
+        );
+        assert_eq!(wrapped("one", 1, ""), "one");
     }
 
     #[test]

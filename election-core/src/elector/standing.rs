@@ -65,6 +65,14 @@ impl Standing {
     }
 }
 
+impl Standing {
+    /// Whether it could lead at all: it lives, and its versions can be read.
+    #[must_use]
+    pub const fn is_electable(self) -> bool {
+        !matches!(self, Self::NotLive { .. } | Self::Refused)
+    }
+}
+
 impl fmt::Display for Standing {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {

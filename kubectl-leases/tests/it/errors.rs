@@ -2,22 +2,22 @@
 
 use std::io::Write;
 
-use kubectl_leases::cli;
+use kubectl_leases::cli::{self, Terminal};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpListener;
 
-struct Ended {
-    failed: bool,
-    stdout: String,
-    stderr: String,
+pub(crate) struct Ended {
+    pub(crate) failed: bool,
+    pub(crate) stdout: String,
+    pub(crate) stderr: String,
 }
 
-async fn plugin(args: &[&str]) -> Ended {
+pub(crate) async fn plugin(args: &[&str]) -> Ended {
     let (mut out, mut err) = (Vec::new(), Vec::new());
     let args = std::iter::once("kubectl-leases")
         .chain(args.iter().copied())
         .map(Into::into);
-    let code = cli::run(args, &mut out, &mut err).await;
+    let code = cli::run(args, Terminal::default(), &mut out, &mut err).await;
     Ended {
         failed: code != std::process::ExitCode::SUCCESS,
         stdout: String::from_utf8(out).unwrap(),
@@ -99,6 +99,14 @@ async fn wrong_flags_are_refused() {
             &["status", "--strategy", "Fastest"],
             "OldestEmulationVersion or NewestEmulationVersion",
         ),
+        (&["status", "-o", "jsonpath={.items"], "is not closed"),
+        (
+            &["status", "-o", "custom-columns=NAME"],
+            "write NAME as NAME:.path",
+        ),
+        (&["status", "kube-system/demo"], "write -n kube-system demo"),
+        (&["explain"], "<LEASE>"),
+        (&["explain", "demo", "--what-if", "x=latest"], "is not a version"),
         (
             &["status", "--request-timeout", "soon"],
             "write a duration like 10s",
@@ -161,9 +169,16 @@ async fn a_wrong_token_is_said() {
 async fn a_refusal_is_said_in_the_words_of_the_server() {
     let body = r#"{"kind":"Status","apiVersion":"v1","status":"Failure","message":"leases is forbidden","reason":"Forbidden","code":403}"#;
     let ended = answered("403 Forbidden", body, &["-A"]).await;
+    let mut lines = ended.stderr.lines();
     assert_eq!(
-        ended.stderr,
-        "Error from server (Forbidden): leases is forbidden\n"
+        lines.next(),
+        Some("Error from server (Forbidden): leases is forbidden")
+    );
+    assert!(
+        lines
+            .next()
+            .unwrap()
+            .contains("get, list and watch on leases.coordination.k8s.io")
     );
 }
 

@@ -7,7 +7,7 @@ use kubectl_leases::moment::{Moment, TimeSource};
 use kubectl_leases::survey::Survey;
 use serde_json::{Value, json};
 
-const NOW: &str = "2026-05-01T12:00:00Z";
+pub(crate) const NOW: &str = "2026-05-01T12:00:00Z";
 
 fn ago(seconds: i64) -> String {
     let now: Timestamp = NOW.parse().unwrap();
@@ -167,5 +167,51 @@ pub(crate) fn cluster() -> Vec<Lease> {
         held("kube-node-lease/node-1", "node-1", 5, json!({})),
     ]);
     leases.last_mut().unwrap().metadata.annotations = None;
+    leases
+}
+
+/// The lease of the electors, renewed so many seconds ago.
+pub(crate) fn electors(renewed: i64) -> Lease {
+    ordinary(
+        "kube-system/coordinated-election-controller",
+        "elector-1",
+        renewed,
+    )
+}
+
+/// A lease in every state, and in every remarkable one, beside candidates of 1.29 and 1.30 (`old` and `new`).
+pub(crate) fn every_state() -> Vec<Lease> {
+    let nominated = json!({"coordinated-election.io/preferred-holder": "old"});
+    let ending = json!({
+        "coordinated-election.io/preferred-holder": "old",
+        "coordination.k8s.io/end-of-term": "true",
+    });
+    let states = [
+        held("default/held", "old", 4, json!({})),
+        held("default/nominated", "new", 4, nominated),
+        held("default/ending", "new", 4, ending),
+        held("default/expired", "new", 20, json!({})),
+        held("default/unattended", "new", 60, json!({})),
+        ordinary("default/ordinary", "client-go-7", 4),
+        offered("default/offered", "old", 0),
+        offered("default/unanswered", "old", 20),
+        released("default/released", 1),
+        fresh("default/fresh"),
+        blanked("default/blanked", 1),
+    ];
+    let keys: Vec<String> = states
+        .iter()
+        .map(|lease| format!("default/{}", lease.metadata.name.as_deref().unwrap()))
+        .chain(["default/missing".to_owned()])
+        .collect();
+    let all = keys.join(",");
+    let mut leases = vec![
+        electors(2),
+        candidate("default/old", &all, "1.29", "1.29", 3),
+        candidate("default/new", &all, "1.30", "1.30", 3),
+        candidate("default/dead", "default/stuck", "1.29", "1.29", 400),
+        released("default/stuck", 60),
+    ];
+    leases.extend(states);
     leases
 }

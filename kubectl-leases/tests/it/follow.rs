@@ -6,6 +6,7 @@ use election_core::Strategy;
 use k8s_openapi::api::coordination::v1::Lease;
 use kube::Api;
 use kube::api::{DeleteParams, Patch, PatchParams, PostParams};
+use kubectl_leases::choice::Choice;
 use kubectl_leases::cluster::Cluster;
 use kubectl_leases::follow::{Followed, Shown, follow};
 use kubectl_leases::output::{Format, Printer};
@@ -63,6 +64,8 @@ async fn changes_come_as_json_lines() {
         only: None,
         selector: None,
         strategy: Strategy::default(),
+        choice: Choice::default(),
+        live: false,
     };
     let mut printer = Printer::new(Some(Format::Json), false, Shape::default());
     let (mut out, mut err) = (Vec::new(), Vec::new());
@@ -102,6 +105,8 @@ async fn a_selector_is_followed_as_well() {
         only: None,
         selector: Some("team=blue".to_owned()),
         strategy: Strategy::default(),
+        choice: Choice::default(),
+        live: false,
     };
     let mut printer = Printer::new(Some(Format::Name), false, Shape::default());
     let (mut out, mut err) = (Vec::new(), Vec::new());

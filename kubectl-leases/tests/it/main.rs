@@ -2,8 +2,18 @@
 
 #![expect(clippy::unwrap_used, reason = "what fails in a test is meant to")]
 
+mod broken;
+mod complete;
+mod doctor;
 mod errors;
+mod explain;
 mod fixtures;
 mod follow;
+mod happenings;
+mod krew;
+mod kubectl;
 mod print;
+mod stage;
 mod states;
+mod timeline;
+mod top;

@@ -1,9 +1,10 @@
 //! The forms of output, as snapshots.
 
+use kubectl_leases::choice::{Choice, Order};
 use kubectl_leases::output::{Format, Printer};
 use kubectl_leases::table::Shape;
 
-use crate::fixtures::{cluster, sample, survey};
+use crate::fixtures::{cluster, every_state, sample, survey};
 
 fn table(format: Option<Format>, shape: Shape) -> String {
     let mut out = Vec::new();
@@ -28,6 +29,7 @@ const ALL: Shape = Shape {
     namespace: true,
     wide: false,
     headers: true,
+    color: false,
 };
 
 #[test]
@@ -115,4 +117,121 @@ fn an_offer_without_a_noted_time_says_so() {
         described(true)
     );
     assert!(described(false).contains("has not noted"), "{}", described(false));
+}
+
+#[test]
+fn a_state_has_its_colour_and_columns_stay_straight() {
+    let plain = table(None, ALL);
+    let colored = table(None, Shape { color: true, ..ALL });
+    assert!(
+        colored.contains("\u{1b}[32mHeld\u{1b}[0m")
+            && colored.contains("\u{1b}[31mOffered,Unanswered\u{1b}[0m")
+    );
+    let mut bare = colored;
+    for code in ["\u{1b}[31m", "\u{1b}[32m", "\u{1b}[33m", "\u{1b}[0m"] {
+        bare = bare.replace(code, "");
+    }
+    assert_eq!(bare, plain);
+}
+
+#[test]
+fn a_live_table_is_painted_over_the_one_before() {
+    let mut printer = Printer::new(None, false, ALL);
+    let mut screen = avt::Terminal::new(120, 20).unwrap();
+    for leases in [cluster(), sample()] {
+        let mut out = Vec::new();
+        printer.repaint(&mut out, &survey(&leases).coordinated()).unwrap();
+        screen.feed(String::from_utf8(out).unwrap().as_str());
+    }
+    let lines: Vec<String> = screen
+        .screen()
+        .visible_lines()
+        .map(|line| line.text().trim_end().to_owned())
+        .collect();
+    assert!(
+        lines[0].starts_with("NAMESPACE") && lines[1].contains("sample-controller"),
+        "{lines:#?}"
+    );
+    assert!(
+        lines[2..].iter().all(String::is_empty),
+        "nothing of the longer table is left: {lines:#?}"
+    );
+}
+
+fn chosen(choice: &Choice) -> Vec<String> {
+    let statuses = choice.of(&survey(&every_state()));
+    statuses.into_iter().map(|status| status.name).collect()
+}
+
+#[test]
+fn leases_are_chosen_and_sorted() {
+    let problems = Choice {
+        problems: true,
+        ..Choice::default()
+    };
+    assert_eq!(
+        chosen(&problems),
+        [
+            "expired",
+            "fresh",
+            "missing",
+            "ordinary",
+            "stuck",
+            "unanswered",
+            "unattended"
+        ]
+    );
+    let states = Choice {
+        states: vec!["ending".to_owned(), "Missing".to_owned()],
+        ..Choice::default()
+    };
+    assert_eq!(chosen(&states), ["ending", "missing"]);
+    let by_state = Choice {
+        order: Order::State,
+        ..problems.clone()
+    };
+    assert_eq!(chosen(&by_state)[0], "fresh");
+    let by_renewal = Choice {
+        order: Order::Renewed,
+        ..Choice::default()
+    };
+    assert_eq!(chosen(&by_renewal)[..2], ["stuck", "unattended"]);
+}
+
+#[test]
+fn leases_of_other_programs_are_shown_when_asked_for() {
+    let all = Choice {
+        all: true,
+        ..Choice::default()
+    };
+    let statuses = all.of(&survey(&cluster()));
+    let ordinary = statuses.iter().find(|status| status.name == "ordinary").unwrap();
+    assert_eq!(
+        (
+            ordinary.state_words().as_str(),
+            ordinary.renewed_seconds_ago,
+            ordinary.is_problem()
+        ),
+        ("Held,NotCoordinated", Some(5), false)
+    );
+    assert!(
+        !statuses
+            .iter()
+            .any(|status| status.namespace == "kube-node-lease")
+    );
+    assert!(
+        !Choice::default()
+            .of(&survey(&cluster()))
+            .iter()
+            .any(|status| status.name == "ordinary")
+    );
+}
+
+#[test]
+fn columns_and_templates_of_ones_own() {
+    let text = |format: &str| table(Some(format.parse().unwrap()), ALL);
+    insta::assert_snapshot!(text(
+        "custom-columns=LEASE:.name,LEADER:.holder,WORDS:.conditions[*]"
+    ));
+    assert_eq!(text("jsonpath={.items[*].holder}"), "old paper bravo");
 }

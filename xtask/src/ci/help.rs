@@ -13,7 +13,21 @@ const PROGRAMS: [(&str, &[&[&str]]); 6] = [
     ("candidate", &[&[], &["run"]]),
     ("election-controller", &[&[]]),
     ("sample-controller", &[&[]]),
-    ("kubectl-leases", &[&[], &["status"]]),
+    (
+        "kubectl-leases",
+        &[
+            &[],
+            &["status"],
+            &["explain"],
+            &["candidates"],
+            &["doctor"],
+            &["watch"],
+            &["timeline"],
+            &["top"],
+            &["completion"],
+            &["version"],
+        ],
+    ),
     ("local-controlplane", &[&[]]),
     (
         "xtask",

@@ -1,0 +1,222 @@
+//! `kubectl leases doctor`: what is wrong, and what to do about it.
+
+use std::collections::BTreeSet;
+use std::io::Write;
+use std::time::Duration;
+
+use clap::Args;
+use election_core::{IdentityLease, LeaseKey, LeaseSeconds, Strategy, Timing};
+
+use crate::cli::Found;
+use crate::cluster::Error;
+use crate::connection::{Connection, Place, Session, duration, lease_name};
+use crate::doctor::rights::Actor;
+use crate::doctor::{Finding, Report, Severity, leases, rights, second_look, server};
+use crate::electors::Electors;
+use crate::moment::{Moment, local_wall, timed};
+use crate::output::{ObjectFormat, object};
+use crate::survey::Survey;
+
+const HELP: &str = "\
+Examples:
+  # Everything.
+  kubectl leases doctor -A
+
+  # One lease.
+  kubectl leases doctor -n kube-system sample-controller
+
+  # In a script: fails when something is wrong.
+  kubectl leases doctor -A -o json > report.json || page-somebody
+
+  # Do these knobs fit together?
+  kubectl leases doctor --lease-duration 15s --renew-deadline 13s
+
+It looks at the elector, the leases and their candidates, the API server, the
+clocks, and who may do what. The rights of others are asked for with
+SubjectAccessReviews; who may not create those is told so.
+
+Exit code: 0 when all is well; 1 when it could not look; 2 when it found a
+warning or a problem.";
+
+/// Find what is wrong with an election, and say what to do about it.
+#[derive(Debug, Args)]
+#[command(after_help = HELP)]
+pub(crate) struct Doctor {
+    /// Only this lease.
+    #[arg(value_name = "LEASE", conflicts_with = "all_namespaces", value_parser = lease_name)]
+    name: Option<String>,
+    #[command(flatten)]
+    place: Place,
+    /// The form of the output.
+    #[arg(short, long, value_enum)]
+    output: Option<ObjectFormat>,
+    /// Only warnings and problems.
+    #[arg(short, long)]
+    quiet: bool,
+    /// The strategy of leases that ask for none, if your elector runs with another one than the default.
+    #[arg(long, default_value_t)]
+    strategy: Strategy,
+    /// The user that the elector runs as. [default: system:serviceaccount:kube-system:election-controller]
+    #[arg(long, value_name = "USER")]
+    elector_user: Option<String>,
+    /// The user that candidates run as. [default: the service account of the Pod that owns the identity lease]
+    #[arg(long, value_name = "USER")]
+    candidate_user: Option<String>,
+    #[command(flatten)]
+    knobs: Knobs,
+    #[command(flatten)]
+    connection: Connection,
+}
+
+/// The knobs of candidates, which no lease shows in full.
+#[derive(Debug, Args)]
+#[command(next_help_heading = "Knobs of your candidates, to be checked")]
+struct Knobs {
+    #[arg(long, value_name = "DURATION", value_parser = duration, hide_short_help = true)]
+    lease_duration: Option<Duration>,
+    #[arg(long, value_name = "DURATION", value_parser = duration, hide_short_help = true)]
+    renew_deadline: Option<Duration>,
+    #[arg(long, value_name = "DURATION", value_parser = duration, hide_short_help = true)]
+    renew_interval: Option<Duration>,
+    #[arg(long, value_name = "DURATION", value_parser = duration, hide_short_help = true)]
+    retry_period: Option<Duration>,
+    #[arg(long, value_name = "DURATION", value_parser = duration, hide_short_help = true)]
+    stop_grace: Option<Duration>,
+}
+
+impl Knobs {
+    fn timing(&self) -> Timing {
+        let seconds = self
+            .lease_duration
+            .and_then(|duration| LeaseSeconds::new(u32::try_from(duration.as_secs()).unwrap_or(u32::MAX)));
+        let mut timing = Timing::for_lease_duration(seconds.unwrap_or(LeaseSeconds::LEADER));
+        if let Some(deadline) = self.renew_deadline {
+            timing = timing.with_renew_deadline(deadline);
+        }
+        if let Some(interval) = self.renew_interval {
+            timing = timing.with_renew_interval(interval);
+        }
+        if let Some(period) = self.retry_period {
+            timing = timing.with_retry_period(period);
+        }
+        if let Some(grace) = self.stop_grace {
+            timing = timing.with_stop_grace(grace);
+        }
+        timing
+    }
+}
+
+/// How often the server is asked, to see how fast it answers.
+const PROBES: usize = 5;
+
+/// Of so many candidates the rights are looked up.
+const CANDIDATES: usize = 50;
+
+const ELECTOR: &str = "system:serviceaccount:kube-system:election-controller";
+
+impl Doctor {
+    pub(crate) async fn run(&self, out: &mut impl Write) -> Result<Found, Error> {
+        let session = self.connection.open(&self.place).await?;
+        let mut findings = self.look(&session).await?;
+        if self.quiet {
+            findings.retain(|finding| finding.severity >= Severity::Warning);
+        }
+        let report = Report::new(findings);
+        match self.output {
+            None => report.print(out)?,
+            Some(format) => object(out, format, &report)?,
+        }
+        Ok(match report.is_bad() {
+            true => Found::Problems,
+            false => Found::Answer,
+        })
+    }
+
+    async fn look(&self, session: &Session) -> Result<Vec<Finding>, Error> {
+        let cluster = &session.cluster;
+        // Before anything else, because whoever may not list leases can be told nothing but that.
+        let own = rights::own(cluster, session.scope()).await?;
+        let leases = cluster.leases().await?;
+        let moment = Moment::of(cluster.clock.now(), &leases);
+        let survey = Survey::new(&leases, moment, self.strategy);
+        let only = self
+            .name
+            .as_ref()
+            .map(|name| LeaseKey::new(&session.namespace, name));
+        if let Some(key) = &only {
+            survey.must_know(key)?;
+        }
+        let electors = Electors::ask(cluster).await?;
+        let mut findings = leases::check(&survey, &electors, only.as_ref());
+        findings.extend(second_look::look(cluster, &survey, only.as_ref()).await?);
+        findings.push(self.latency(session, &survey).await?);
+        findings.push(server::own_clock(local_wall(), cluster.clock.now()));
+        findings.extend(server::stamps(&survey, only.as_ref()));
+        findings.push(server::knobs(self.knobs.timing()));
+        findings.push(own);
+        findings.push(self.rights_of_elector(session, &survey).await?);
+        findings.extend(self.rights_of_candidates(session, &survey, only.as_ref()).await?);
+        Ok(findings)
+    }
+
+    async fn latency(&self, session: &Session, survey: &Survey) -> Result<Finding, Error> {
+        let mut answers = Vec::new();
+        for _ in 0..PROBES {
+            let (answer, took) = timed(session.cluster.lease(&crate::electors::electors_lease())).await;
+            // A refusal is an answer as well.
+            if let Err(error) = answer {
+                error.refusal()?;
+            }
+            answers.push(took);
+        }
+        let held = survey.leader_leases().filter(|lease| lease.record.elected);
+        let shortest = held.filter_map(|lease| lease.record.duration).min();
+        Ok(server::latency(session.cluster.server(), answers, shortest))
+    }
+
+    async fn rights_of_elector(&self, session: &Session, survey: &Survey) -> Result<Finding, Error> {
+        let actor = Actor {
+            user: self.elector_user.clone().unwrap_or_else(|| ELECTOR.to_owned()),
+            named: self.elector_user.is_some(),
+        };
+        let places: BTreeSet<String> = survey
+            .coordinated_keys()
+            .map(|key| key.namespace().to_owned())
+            .collect();
+        let places = (!session.everywhere).then_some(places);
+        rights::elector(&session.cluster, &actor, places.as_ref()).await
+    }
+
+    async fn rights_of_candidates(
+        &self,
+        session: &Session,
+        survey: &Survey,
+        only: Option<&LeaseKey>,
+    ) -> Result<Vec<Finding>, Error> {
+        let mut findings = Vec::new();
+        let candidates = survey
+            .identities()
+            .filter(|identity| identity.incarnation.is_some())
+            .flat_map(|identity| identity.leads.iter().map(move |lease| (identity, lease)))
+            .filter(|(_, lease)| only.is_none_or(|only| *lease == only));
+        for (identity, lease) in candidates.take(CANDIDATES) {
+            if let Some(user) = self.user_of(session, identity).await {
+                let name = identity.key.name();
+                findings.push(rights::candidate(&session.cluster, &user, name, lease).await?);
+            }
+        }
+        Ok(findings)
+    }
+
+    async fn user_of(&self, session: &Session, identity: &IdentityLease) -> Option<String> {
+        match &self.candidate_user {
+            Some(user) => Some(user.clone()),
+            // The identity of a candidate in a Pod is the name of the Pod.
+            None if identity.owned_by_pod => {
+                let (namespace, name) = (identity.key.namespace(), identity.key.name());
+                session.cluster.user_of_pod(namespace, name).await
+            }
+            None => None,
+        }
+    }
+}

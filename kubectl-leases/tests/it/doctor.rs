@@ -1,0 +1,326 @@
+//! `doctor`: each finding, seen where it should be and not where it should not.
+
+use std::time::Duration;
+
+use k8s_openapi::api::coordination::v1::Lease;
+use kubectl_leases::doctor::{Severity, leases, server};
+use kubectl_leases::electors::Electors;
+use local_controlplane::ControlPlane;
+use serde_json::{Value, json};
+
+use crate::fixtures::{candidate, electors, held, moment, offered, ordinary, released, sample, survey};
+use crate::stage::{Stage, put};
+
+const KEY: &str = "default/demo";
+
+fn acting() -> Electors {
+    Electors::Acting {
+        identity: "elector-1".to_owned(),
+        renewed_seconds_ago: Some(2),
+    }
+}
+
+/// The codes of what is not as it should be.
+fn codes(leases: &[Lease], electors: &Electors) -> Vec<(&'static str, String)> {
+    let findings = leases::check(&survey(leases), electors, None);
+    let bad = findings
+        .into_iter()
+        .filter(|finding| finding.severity > Severity::Ok);
+    bad.map(|finding| (finding.code, finding.about)).collect()
+}
+
+/// One lease beside two live candidates.
+fn check(lease: Lease, expected: &[(&str, &str)]) {
+    let leases = [
+        lease,
+        candidate("default/new", KEY, "1.30", "1.30", 3),
+        candidate("default/old", KEY, "1.29", "1.29", 3),
+    ];
+    let found = codes(&leases, &acting());
+    let found: Vec<(&str, &str)> = found
+        .iter()
+        .map(|(code, about)| (*code, about.as_str()))
+        .collect();
+    assert_eq!(found, expected);
+}
+
+#[test]
+fn each_trouble_of_a_lease_has_its_finding() {
+    check(held(KEY, "old", 4, json!({})), &[]);
+    check(released(KEY, 1), &[]);
+    check(released(KEY, 60), &[("Unattended", KEY)]);
+    check(
+        offered(KEY, "old", 60),
+        &[("Unattended", KEY), ("Unanswered", KEY)],
+    );
+    check(ordinary(KEY, "somebody", 4), &[("OrdinaryHolder", KEY)]);
+    check(held(KEY, "gone", 4, json!({})), &[("HolderWithoutIdentity", KEY)]);
+    let other = json!({"coordinated-election.io/incarnation": "2"});
+    check(held(KEY, "old", 4, other), &[("IdentityInUseTwice", KEY)]);
+    let odd = json!({"coordinated-election.io/strategy": "Fastest"});
+    check(held(KEY, "old", 4, odd), &[("StrategyUnreadable", KEY)]);
+    let nobody = [
+        held(KEY, "old", 400, json!({})),
+        candidate("default/old", KEY, "1.29", "1.29", 400),
+    ];
+    let found = codes(&nobody, &acting());
+    assert!(found.contains(&("Stuck", KEY.to_owned())), "{found:?}");
+}
+
+#[test]
+fn each_trouble_of_a_candidate_has_its_finding() {
+    let found = codes(&sample(), &acting());
+    let expected = [
+        ("BestCandidateSilent", "kube-system/sample-controller"),
+        ("StaleIdentity", "kube-system/charlie"),
+        ("VersionUnreadable", "kube-system/delta"),
+    ];
+    assert_eq!(found, expected.map(|(code, about)| (code, about.to_owned())));
+    let abroad = candidate("default/alpha", "kube-system/demo", "1.29", "1.29", 3);
+    assert_eq!(
+        codes(&[abroad], &acting()),
+        [("OtherNamespace", "default/alpha".to_owned())]
+    );
+    let mut withdrew = candidate("default/old", "", "1.29", "1.29", 3);
+    withdrew.metadata.namespace = Some("default".to_owned());
+    let found = codes(&[held(KEY, "old", 4, json!({})), withdrew], &acting());
+    assert!(found.contains(&("HolderWithdrew", KEY.to_owned())), "{found:?}");
+}
+
+#[test]
+fn electors_are_judged_by_their_lease_else_by_what_they_should_have_done() {
+    let waiting = [
+        released(KEY, 60),
+        candidate("default/old", KEY, "1.29", "1.29", 3),
+    ];
+    let served = [
+        held(KEY, "old", 4, json!({})),
+        candidate("default/old", KEY, "1.29", "1.29", 3),
+    ];
+    let down = |leases: &[Lease], electors: &Electors| {
+        let findings = leases::check(&survey(leases), electors, None);
+        findings.iter().any(|finding| finding.code == "ElectorDown")
+    };
+    assert!(down(&waiting, &Electors::NoLease) && down(&served, &Electors::Vacant));
+    assert!(!down(&served, &Electors::NoLease) && !down(&waiting, &acting()));
+}
+
+#[test]
+fn a_slow_server_is_measured_against_the_deadline_of_a_request() {
+    let code = |millis: u64| server::latency("x", vec![Duration::from_millis(millis); 3], None).code;
+    assert_eq!(
+        [code(3), code(700), code(2_500)],
+        ["Server", "ServerSlow", "ServerTooSlow"]
+    );
+}
+
+#[test]
+fn knobs_are_judged_by_the_core() {
+    let timing = election_core::Timing::default();
+    assert_eq!(server::knobs(timing).severity, Severity::Ok);
+    let contradicting = timing.with_renew_deadline(Duration::from_secs(14));
+    assert!(
+        server::knobs(contradicting)
+            .message
+            .contains("at most 4/5 of the lease duration")
+    );
+}
+
+#[test]
+fn a_clock_that_is_off_is_found_on_the_stamps() {
+    let noted = |renewed: i64, seconds_ago: i64| {
+        let mut lease = held(KEY, "old", renewed, json!({}));
+        let time =
+            (crate::stage::now() - k8s_openapi::jiff::SignedDuration::from_secs(seconds_ago)).to_string();
+        let entry = json!([{"manager": "old", "operation": "Update", "time": time, "fieldsType": "FieldsV1",
+            "fieldsV1": {"f:spec": {"f:renewTime": {}}}}]);
+        lease.metadata.managed_fields = Some(serde_json::from_value(entry).unwrap());
+        lease
+    };
+    let said = |lease: Lease| {
+        let findings = server::stamps(&survey(&[lease]), None);
+        findings
+            .into_iter()
+            .map(|finding| finding.message)
+            .collect::<Vec<_>>()
+    };
+    assert_eq!(said(noted(4, 4)), [""; 0]);
+    assert_eq!(
+        said(noted(-60, 4)),
+        ["whoever renews it has a clock that is 60s ahead of the server's"]
+    );
+    assert_eq!(
+        said(noted(3_600, 4)),
+        ["whoever renews it has a clock that is 59m behind the server's"]
+    );
+    let status = survey(&[noted(3_600, 4)]).one(&KEY.parse().unwrap()).unwrap();
+    assert_eq!(
+        (status.renewed_seconds_ago, status.state_words().as_str()),
+        (Some(4), "Held"),
+        "a slow clock makes nobody silent"
+    );
+    assert_eq!(
+        server::own_clock(moment().now.unwrap(), moment().now).severity,
+        Severity::Ok
+    );
+    assert_eq!(
+        server::own_clock(moment().now.unwrap(), None).code,
+        "ClockUnknown"
+    );
+}
+
+async fn report(stage: &Stage, args: &str) -> (Value, String) {
+    let ended = stage.run(&format!("doctor {args} -o json")).await;
+    assert_eq!(ended.stderr, "");
+    (serde_json::from_str(&ended.stdout).unwrap(), ended.code)
+}
+
+fn finding<'a>(report: &'a Value, code: &str) -> Option<&'a Value> {
+    report["items"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .find(|item| item["code"] == code)
+}
+
+#[tokio::test]
+async fn a_healthy_cluster_is_healthy() {
+    let stage = Stage::with(vec![
+        electors(2),
+        held(KEY, "old", 4, json!({})),
+        candidate("default/old", KEY, "1.29", "1.29", 3),
+    ])
+    .await;
+    let (healthy, code) = report(&stage, "").await;
+    assert_eq!(code, "0", "{healthy:#}");
+    let (_, code) = report(&stage, "--lease-duration 15s --renew-deadline 14s").await;
+    assert_eq!(code, "2");
+}
+
+/// A service account `sample` of namespace default that may only read leases, and the leases of a candidate.
+async fn limited() -> Stage {
+    let stage = Stage::with(vec![
+        electors(2),
+        held(KEY, "old", 4, json!({})),
+        candidate("default/old", KEY, "1.29", "1.29", 3),
+    ])
+    .await;
+    let create = async |plane: &ControlPlane, path: &str, body: Value| {
+        let request = http::Request::post(path)
+            .body(body.to_string().into_bytes())
+            .unwrap();
+        plane.client().request::<Value>(request).await.unwrap();
+    };
+    let rules = json!([{"apiGroups": ["coordination.k8s.io"], "resources": ["leases"], "verbs": ["get", "list", "watch"]}]);
+    let rbac = "/apis/rbac.authorization.k8s.io/v1/namespaces/default";
+    let role = json!({"metadata": {"name": "reader"}, "rules": rules});
+    create(&stage.plane, &format!("{rbac}/roles"), role).await;
+    let binding = json!({"metadata": {"name": "reader"},
+        "roleRef": {"apiGroup": "rbac.authorization.k8s.io", "kind": "Role", "name": "reader"},
+        "subjects": [{"kind": "ServiceAccount", "namespace": "default", "name": "sample"}]});
+    create(&stage.plane, &format!("{rbac}/rolebindings"), binding).await;
+    stage
+}
+
+const SAMPLE: &str = "system:serviceaccount:default:sample";
+
+#[tokio::test]
+async fn rights_that_are_missing_are_named() {
+    let stage = limited().await;
+    let (report, code) = report(
+        &stage,
+        &format!("--candidate-user {SAMPLE} --elector-user {SAMPLE}"),
+    )
+    .await;
+    assert_eq!(code, "2");
+    let missing: Vec<_> = report["items"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .filter(|item| item["code"] == "RightsMissing")
+        .map(|item| item["message"].as_str().unwrap())
+        .collect();
+    assert_eq!(missing.len(), 2, "{report:#}");
+    assert!(
+        missing[1].contains("may not update leases.coordination.k8s.io \"demo\" in namespace default"),
+        "{missing:?}"
+    );
+    assert!(
+        missing[0].contains("create, patch events.events.k8s.io in namespace default"),
+        "{missing:?}"
+    );
+    assert!(
+        !missing.iter().any(|message| message.contains("list")),
+        "{missing:?}"
+    );
+}
+
+#[tokio::test]
+async fn who_may_only_read_is_told_what_cannot_be_told() {
+    let stage = limited().await;
+    let (report, _) = report(&stage, &format!("--as {SAMPLE} --candidate-user {SAMPLE}")).await;
+    let own = finding(&report, "RightsMissing").expect("who asks may not read the electors' lease");
+    assert_eq!(own["about"], "you");
+    assert!(
+        own["message"]
+            .as_str()
+            .unwrap()
+            .contains("in namespace kube-system"),
+        "{own}"
+    );
+    assert!(finding(&report, "RightsUnknown").is_some(), "{report:#}");
+}
+
+#[tokio::test]
+async fn the_service_account_of_a_candidate_is_that_of_its_pod() {
+    let stage = limited().await;
+    let pod = json!({"metadata": {"name": "pod-1"}, "spec": {"serviceAccountName": "sample",
+        "containers": [{"name": "c", "image": "i"}]}});
+    let request = http::Request::post("/api/v1/namespaces/default/pods")
+        .body(pod.to_string().into_bytes())
+        .unwrap();
+    let pod: Value = stage.plane.client().request(request).await.unwrap();
+    let mut identity = candidate("default/pod-1", KEY, "1.29", "1.29", 3);
+    let owner = json!([{"apiVersion": "v1", "kind": "Pod", "name": "pod-1", "uid": pod["metadata"]["uid"]}]);
+    identity.metadata.owner_references = Some(serde_json::from_value(owner).unwrap());
+    put(&stage.plane, identity).await;
+    let (report, _) = report(&stage, "").await;
+    let about = format!("candidate pod-1 ({SAMPLE})");
+    let named = report["items"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .find(|item| item["about"] == about);
+    assert_eq!(named.expect("it is looked up")["severity"], "Problem");
+}
+
+#[tokio::test]
+async fn a_permission_that_is_missing_is_named() {
+    let stage = limited().await;
+    let ended = stage.run(&format!("status -A --as {SAMPLE}")).await;
+    assert_eq!((ended.code.as_str(), ended.stdout.as_str()), ("1", ""));
+    for words in [
+        "Error from server (Forbidden): ",
+        SAMPLE,
+        "cannot list resource \"leases\"",
+        "bind a role",
+    ] {
+        assert!(ended.stderr.contains(words), "{words} in {}", ended.stderr);
+    }
+    let ended = stage.run(&format!("explain demo --as {SAMPLE}")).await;
+    assert_eq!(
+        ended.code, "0",
+        "who may read leases gets an answer: {}",
+        ended.stderr
+    );
+    assert!(ended.stdout.contains("Elector:   unknown: "), "{}", ended.stdout);
+}
+
+#[tokio::test]
+async fn problems_have_an_exit_code() {
+    let stage = Stage::with(crate::fixtures::every_state()).await;
+    assert_eq!(stage.run("status --problems").await.code, "2");
+    assert_eq!(stage.run("candidates --problems").await.code, "2");
+    assert_eq!(stage.run("status --problems -n kube-system").await.code, "0");
+    insta::assert_snapshot!(stage.screen("candidates stuck -o wide").await);
+}
