@@ -28,6 +28,7 @@ const PROGRAMS: [(&str, &[&[&str]]); 6] = [
             &["control-plane", "up"],
             &["control-plane", "build"],
             &["conformance"],
+            &["interop"],
             &["bugs"],
             &["simulate"],
             &["ci"],

@@ -149,7 +149,7 @@ const STEPS: [Step; 17] = [
     },
     Step {
         name: "real",
-        about: "conformance, walks and demo on a real control plane (on demand; needs Go, and 12 min at first)",
+        about: "conformance, walks, interop and demo on a real control plane (on demand; needs Go, and 12 min at first)",
         run: cargo::real,
         on_demand: true,
     },
