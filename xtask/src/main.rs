@@ -11,6 +11,8 @@ mod conformance;
 mod demo;
 mod die_with_parent;
 mod fuzz;
+mod go;
+mod interop;
 mod kubectl;
 mod model;
 mod plane;
@@ -72,6 +74,10 @@ enum Command {
     ChaosWorker(chaos::worker::ChaosWorkerArgs),
     /// Check that an API server behaves as a real one does.
     Conformance(conformance::ConformanceArgs),
+    /// Have client-go's leaderelection and direct mode stand for one lease.
+    Interop(interop::InteropArgs),
+    #[command(hide = true)]
+    InteropWorker(interop::InteropWorkerArgs),
     /// Do the same at random on the local control plane and on a real one.
     Walk(walk::WalkArgs),
     /// Explore the protocol: every order of events within bounds.
@@ -117,6 +123,8 @@ fn run(command: Command) -> anyhow::Result<()> {
         Command::Chaos(args) => runtime()?.block_on(chaos::run(args)),
         Command::ChaosWorker(args) => chaos::worker::run(&args),
         Command::Conformance(args) => runtime()?.block_on(conformance::run(args)),
+        Command::Interop(args) => runtime()?.block_on(interop::run(args)),
+        Command::InteropWorker(args) => interop::work(&args),
         Command::Walk(args) => runtime()?.block_on(walk::run(args)),
         Command::Model(args) => model::run(&args),
         Command::Bugs(args) => bugs::run(&args),

@@ -97,6 +97,7 @@ pub(super) fn real(root: &Path) -> Outcome {
     xtask(root, &["control-plane", "build"])?;
     xtask(root, &["conformance", "--control-plane", "real"])?;
     xtask(root, &["walk", "--seeds", "4", "--operations", "2000"])?;
+    xtask(root, &["interop", "--control-plane", "real"])?;
     xtask(root, &["demo", "--control-plane", "real"])?;
     xtask(root, &["chaos", "--control-plane", "real", "--cycles", "10"])
 }

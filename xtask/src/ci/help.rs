@@ -43,6 +43,7 @@ const PROGRAMS: [(&str, &[&[&str]]); 6] = [
             &["control-plane", "build"],
             &["conformance"],
             &["walk"],
+            &["interop"],
             &["model"],
             &["bugs"],
             &["simulate"],

@@ -12,6 +12,7 @@ import (
 	"os/signal"
 	"sync"
 	"syscall"
+	"time"
 
 	"golang.org/x/sys/unix"
 	"k8s.io/client-go/rest"
@@ -56,11 +57,17 @@ func Check(err error) {
 	}
 }
 
-// Work stands for what a leader does: it says when that begins and when it has stopped.
+// Work stands for what a leader does: it says when that begins and when it has stopped, and writes into a ledger meanwhile
+// if there is one.
 type Work struct {
+	Ledger   string
+	Identity string
+
 	mutex   sync.Mutex
 	running bool
 	ended   bool
+	stop    chan struct{}
+	stopped sync.WaitGroup
 }
 
 // Start begins the work, unless the process has been asked to end.
@@ -70,6 +77,11 @@ func (w *Work) Start() {
 	if !w.ended && !w.running {
 		w.running = true
 		Say("leads")
+		if w.Ledger != "" {
+			w.stop = make(chan struct{})
+			w.stopped.Add(1)
+			go w.write(w.stop)
+		}
 	}
 }
 
@@ -79,9 +91,33 @@ func (w *Work) Stop() {
 	defer w.mutex.Unlock()
 	if w.running {
 		w.running = false
+		if w.Ledger != "" {
+			close(w.stop)
+			w.stopped.Wait()
+		}
 		Say("stopped")
 	}
 }
+
+// write appends who works, and when, until it is told to stop.
+func (w *Work) write(stop <-chan struct{}) {
+	defer w.stopped.Done()
+	file, err := os.OpenFile(w.Ledger, os.O_APPEND|os.O_CREATE|os.O_WRONLY, 0o644)
+	Check(err)
+	defer file.Close()
+	for {
+		_, err := fmt.Fprintf(file, "%s %d\n", w.Identity, boottime())
+		Check(err)
+		select {
+		case <-stop:
+			return
+		case <-time.After(pace):
+		}
+	}
+}
+
+// pace is how often the work writes.
+const pace = 5 * time.Millisecond
 
 // UntilTerminated returns a context that is cancelled by SIGTERM, after the work has stopped: client-go wants all guarded
 // code to have ended before it gives the lease back.
@@ -102,13 +138,17 @@ func (w *Work) UntilTerminated() context.Context {
 
 // Say prints one event, stamped with the clock that all processes of a machine share.
 func Say(event string) {
-	var now unix.Timespec
-	Check(unix.ClockGettime(unix.CLOCK_BOOTTIME, &now))
 	line, err := json.Marshal(struct {
 		Event    string `json:"event"`
 		Boottime int64  `json:"boottime_ns"`
-	}{event, now.Nano()})
+	}{event, boottime()})
 	Check(err)
 	_, err = fmt.Println(string(line))
 	Check(err)
+}
+
+func boottime() int64 {
+	var now unix.Timespec
+	Check(unix.ClockGettime(unix.CLOCK_BOOTTIME, &now))
+	return now.Nano()
 }

@@ -1,18 +1,15 @@
 //! Builds what is measured: the programs of this repository, and the peers under `bench/peers`.
 
 use std::collections::BTreeMap;
-use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
-use std::process::Command;
 
-use anyhow::{Context, ensure};
+use anyhow::Context;
 
 use super::system::System;
-use crate::plane;
-use crate::workspace::{self, Binaries, Profile};
+use crate::workspace::{Binaries, Profile};
+use crate::{go, plane};
 
 /// Where the peers are, below the root.
-const GO: &str = "bench/peers/go";
 const RUST: &str = "bench/peers/rust";
 
 /// The programs that run.
@@ -43,7 +40,7 @@ impl Programs {
             .iter()
             .filter(wanted)
         {
-            match build_go(root, *system)? {
+            match go::build(root, package(*system))? {
                 Ok(path) => drop(candidates.insert(*system, path)),
                 Err(why) => skipped.push((*system, why)),
             }
@@ -83,27 +80,5 @@ const fn package(system: System) -> &'static str {
         System::UpstreamCoordinated => "upstream-coordinated",
         System::Kubert => "kubert-lease",
         System::KubeLeaderElection => "kube-leader-election-lock",
-    }
-}
-
-/// The program, or why there is none: without Go the others can still be measured.
-fn build_go(root: &Path, system: System) -> anyhow::Result<Result<PathBuf, String>> {
-    let name = package(system);
-    let program = workspace::target_folder(root).join("peers").join(name);
-    let mut command = Command::new("go");
-    command
-        .current_dir(root.join(GO))
-        .args(["build", "-trimpath", "-o"])
-        .arg(&program)
-        .arg(format!("./{name}"));
-    match command.status() {
-        Err(error) if error.kind() == ErrorKind::NotFound => {
-            Ok(Err("it is written in Go, and no `go` is in PATH".to_owned()))
-        }
-        Err(error) => Err(error).context("cannot run go"),
-        Ok(status) => {
-            ensure!(status.success(), "go build ./{name}: {status}");
-            Ok(Ok(program))
-        }
     }
 }
