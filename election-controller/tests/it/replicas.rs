@@ -214,7 +214,8 @@ async fn a_warm_replica_needs_no_new_observation_and_a_cold_elector_does() {
     let (first, _second) = two_replicas(&stage).await;
     let alpha = led_by_alpha(&stage).await;
     let died = stage.now();
-    (first.crash(), alpha.crash());
+    first.crash();
+    alpha.crash();
     let turn = stage.until_acts("elector-b").await;
     let warm = stage.until_leads("charlie").await;
     assert!(
@@ -227,7 +228,8 @@ async fn a_warm_replica_needs_no_new_observation_and_a_cold_elector_does() {
     let stage = Stage::new();
     let first = stage.lone_elector("elector-a");
     let alpha = led_by_alpha(&stage).await;
-    (first.crash(), alpha.crash());
+    first.crash();
+    alpha.crash();
     wait(TERM).await;
     let began = stage.now();
     let _cold = stage.lone_elector("elector-b");
