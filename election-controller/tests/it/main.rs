@@ -2,6 +2,8 @@
 #![expect(clippy::unwrap_used, reason = "what fails in a test is meant to")]
 
 mod elections;
+#[cfg(all(feature = "cli", unix))]
+mod embedded;
 mod events;
 mod faults;
 mod gate;
