@@ -24,9 +24,11 @@ pub(crate) struct BenchCandidateArgs {
     #[arg(long)]
     identity: String,
     #[arg(long)]
-    binary_version: Version,
-    #[arg(long)]
-    emulation_version: Version,
+    direct: bool,
+    #[arg(long, required_unless_present = "direct")]
+    binary_version: Option<Version>,
+    #[arg(long, required_unless_present = "direct")]
+    emulation_version: Option<Version>,
 }
 
 /// What a candidate of any system says on a line of its output; the peers under `bench/peers` say the same.
@@ -59,13 +61,19 @@ pub(crate) fn boottime() -> u64 {
 pub(crate) async fn run(args: BenchCandidateArgs) -> anyhow::Result<()> {
     let config = candidate::client::load(Some(&args.kubeconfig), None).await?;
     let client = candidate::client::lease_client(config).context("cannot make a client")?;
-    let mut candidate = Candidate::builder(client, LeaseKey::new(&args.namespace, &args.lease))
+    let mut builder = Candidate::builder(client, LeaseKey::new(&args.namespace, &args.lease))
         .identity(args.identity)
-        .binary_version(args.binary_version)
-        .emulation_version(args.emulation_version)
-        .shutdown_on(candidate::termination())
-        .join()
-        .await?;
+        .shutdown_on(candidate::termination());
+    if args.direct {
+        builder = builder.direct();
+    }
+    if let Some(version) = args.binary_version {
+        builder = builder.binary_version(version);
+    }
+    if let Some(version) = args.emulation_version {
+        builder = builder.emulation_version(version);
+    }
+    let mut candidate = builder.join().await?;
     say(What::Started)?;
     while let Some(leadership) = candidate.lead().await? {
         say(What::Leads)?;

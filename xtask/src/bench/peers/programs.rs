@@ -30,7 +30,10 @@ impl Programs {
             &[plane::LOCAL_PROGRAM, "election-controller", "xtask"],
             Profile::Bench,
         )?;
-        let mut candidates = BTreeMap::from([(System::Coordinated, own.path("xtask")?.to_owned())]);
+        let own_candidate = own.path("xtask")?.to_owned();
+        let mut candidates = BTreeMap::from(
+            [System::Coordinated, System::Direct].map(|system| (system, own_candidate.clone())),
+        );
         let mut skipped = Vec::new();
         let wanted = |system: &&System| systems.contains(system);
         for system in [System::ClientGo, System::UpstreamCoordinated]
@@ -72,7 +75,7 @@ impl Programs {
 /// The package, or folder, of a peer's candidate.
 const fn package(system: System) -> &'static str {
     match system {
-        System::Coordinated => "xtask",
+        System::Coordinated | System::Direct => "xtask",
         System::ClientGo => "client-go-leaderelection",
         System::UpstreamCoordinated => "upstream-coordinated",
         System::Kubert => "kubert-lease",

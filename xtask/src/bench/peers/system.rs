@@ -13,6 +13,8 @@ use serde::{Deserialize, Serialize};
 pub(crate) enum System {
     /// This project: candidates of the library, and its elector.
     Coordinated,
+    /// This project: candidates of the library that take the lease by themselves.
+    Direct,
     /// client-go's leaderelection, as most controllers use it.
     ClientGo,
     /// Kubernetes' own coordinated election, behind its feature gate.
@@ -24,8 +26,9 @@ pub(crate) enum System {
 }
 
 impl System {
-    pub(crate) const ALL: [Self; 5] = [
+    pub(crate) const ALL: [Self; 6] = [
         Self::Coordinated,
+        Self::Direct,
         Self::ClientGo,
         Self::UpstreamCoordinated,
         Self::Kubert,
@@ -36,6 +39,7 @@ impl System {
     pub(crate) const fn name(self) -> &'static str {
         match self {
             Self::Coordinated => "coordinated",
+            Self::Direct => "direct",
             Self::ClientGo => "client-go",
             Self::UpstreamCoordinated => "upstream-coordinated",
             Self::Kubert => "kubert",
@@ -47,6 +51,7 @@ impl System {
     pub(crate) const fn label(self) -> &'static str {
         match self {
             Self::Coordinated => "this project",
+            Self::Direct => "this project, direct mode",
             Self::ClientGo => "client-go",
             Self::UpstreamCoordinated => "upstream coordinated",
             Self::Kubert => "kubert",
@@ -59,6 +64,10 @@ impl System {
         match self {
             Self::Coordinated => {
                 "the library `candidate` and `election-controller`, defaults: 15 s lease, renewed every 4 s"
+            }
+            Self::Direct => {
+                "the library `candidate` in direct mode, without an elector, defaults: 15 s lease, renewed every 4 s; it \
+                 waits one lease duration before it takes a lease that is missing"
             }
             Self::ClientGo => {
                 "client-go v0.37 `leaderelection`, defaults of Kubernetes' components: 15 s / 10 s / 2 s, ReleaseOnCancel"
@@ -79,11 +88,16 @@ impl System {
         matches!(self, Self::Coordinated | Self::UpstreamCoordinated)
     }
 
+    /// Whether its candidates are this project's.
+    pub(crate) const fn is_own(self) -> bool {
+        matches!(self, Self::Coordinated | Self::Direct)
+    }
+
     /// How long the longest of its timers takes to come round: what is triggered within is triggered at a random
     /// moment of it.
     pub(crate) const fn cycle(self) -> Duration {
         Duration::from_secs(match self {
-            Self::Coordinated => 4,
+            Self::Coordinated | Self::Direct => 4,
             // A standby looks at a moment between 2 and 4.4 s after its last look; the upstream elector every 5 s.
             Self::ClientGo | Self::UpstreamCoordinated | Self::KubeLeaderElection => 5,
             Self::Kubert => 29,

@@ -78,8 +78,11 @@ impl<'a> Trial<'a> {
             format!("--lease={}", self.lease),
             format!("--identity={}", self.identity(replica)),
         ];
-        if self.system == System::Coordinated {
+        if self.system.is_own() {
             args.insert(0, "bench-candidate".to_owned());
+        }
+        if self.system == System::Direct {
+            args.push("--direct".to_owned());
         }
         if self.system.elects_by_version() {
             args.push(format!("--binary-version={version}"));

@@ -16,6 +16,7 @@ pub(super) const BAD: &str = "#ff7b72";
 pub(super) const fn color(system: System) -> &'static str {
     match system {
         System::Coordinated => "#56d364",
+        System::Direct => "#aff5b4",
         System::ClientGo => "#79c0ff",
         System::UpstreamCoordinated => "#d2a8ff",
         System::Kubert => "#e3b341",
