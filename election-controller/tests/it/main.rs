@@ -12,6 +12,8 @@ mod once;
 mod process;
 mod refusals;
 mod replicas;
+#[cfg(feature = "cli")]
+mod rights;
 mod road;
 mod scopes;
 mod stage;
