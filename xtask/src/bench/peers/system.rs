@@ -93,11 +93,6 @@ impl System {
         matches!(self, Self::Coordinated | Self::UpstreamCoordinated)
     }
 
-    /// Whether its candidates are this project's.
-    pub(crate) const fn is_own(self) -> bool {
-        matches!(self, Self::Coordinated | Self::Direct)
-    }
-
     /// How long the longest of its timers takes to come round: what is triggered within is triggered at a random
     /// moment of it.
     pub(crate) const fn cycle(self) -> Duration {
