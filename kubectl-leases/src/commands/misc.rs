@@ -24,7 +24,8 @@ Examples:
   kubectl-leases completion zsh > ~/.zfunc/_kubectl-leases
 
   # In fish.
-  kubectl-leases completion fish > ~/.config/fish/completions/kubectl-leases.fish";
+  cd ~/.config/fish/completions
+  kubectl-leases completion fish > kubectl-leases.fish";
 
 /// The shells that there is a script for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
