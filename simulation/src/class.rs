@@ -129,11 +129,4 @@ impl Counts {
     pub(crate) const fn count(&mut self, class: Class) {
         self.0[class as usize] += 1;
     }
-
-    /// The classes that never took effect.
-    #[must_use]
-    pub fn missing(&self) -> Vec<Class> {
-        let never = |class: &&Class| self.get(**class) == 0;
-        Class::all().iter().filter(never).copied().collect()
-    }
 }
