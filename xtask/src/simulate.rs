@@ -30,7 +30,12 @@ pub(crate) fn run(args: &SimulateArgs) -> anyhow::Result<()> {
     let root = workspace::root()?;
     let binaries = Binaries::build(&root, &["simulation"], Profile::Sim)?;
     let records = args.args.iter().any(|arg| arg == "--record");
-    let mut passed: Vec<OsString> = args.args.iter().filter(|arg| *arg != "--record").cloned().collect();
+    let mut passed: Vec<OsString> = args
+        .args
+        .iter()
+        .filter(|arg| *arg != "--record")
+        .cloned()
+        .collect();
     let mut output = output_of(&passed);
     if records && output.is_none() {
         let file = workspace::target_folder(&root).join("simulation.json");
@@ -75,7 +80,9 @@ fn output_of(args: &[OsString]) -> Option<PathBuf> {
 fn table(summary: &Value) -> anyhow::Result<String> {
     let number = |name: &str| {
         let value = &summary[name];
-        value.as_u64().with_context(|| format!("the summary has no {name}"))
+        value
+            .as_u64()
+            .with_context(|| format!("the summary has no {name}"))
     };
     let amount = |name: &str| summary[name].as_f64().unwrap_or_default();
     let (from, seeds) = (number("from")?, number("seeds")?);
@@ -109,7 +116,10 @@ mod tests {
     #[test]
     fn the_file_of_the_summary_is_found_however_it_is_written() {
         let args = |args: &[&str]| output_of(&args.iter().map(OsString::from).collect::<Vec<_>>());
-        assert_eq!(args(&["--seeds", "5", "--output", "a.json", "--resume"]), Some("a.json".into()));
+        assert_eq!(
+            args(&["--seeds", "5", "--output", "a.json", "--resume"]),
+            Some("a.json".into())
+        );
         assert_eq!(args(&["--output=a.json"]), Some("a.json".into()));
         assert_eq!(args(&["--seeds", "5"]), None);
     }
