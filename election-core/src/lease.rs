@@ -236,13 +236,22 @@ impl LeaderLease {
                 renew_time: Some(now),
                 acquire_time: Some(now),
                 duration: Some(self.shorter(own)),
-                transitions: self.record.transitions.saturating_add(1),
+                transitions: self.next_transition(),
                 incarnation: Some(incarnation.clone()),
                 end_of_term: false,
                 preferred_holder: self.record.preferred_holder.clone(),
                 elected: self.record.elected,
             },
         )
+    }
+
+    /// The count of the next grant. `leaseTransitions` is an `int32`, so there is a last one: a candidate that wrote a higher
+    /// count would not know its own record again.
+    fn next_transition(&self) -> u32 {
+        self.record
+            .transitions
+            .saturating_add(1)
+            .min(i32::MAX.unsigned_abs())
     }
 
     /// Candidate in direct mode: takes a lease that nobody may hold any more, with the record that client-go writes. `now`
@@ -256,7 +265,7 @@ impl LeaderLease {
                 renew_time: Some(now),
                 acquire_time: Some(now),
                 duration: Some(own),
-                transitions: self.record.transitions.saturating_add(1),
+                transitions: self.next_transition(),
                 elected: self.record.elected,
                 ..Record::default()
             },

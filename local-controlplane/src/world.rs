@@ -49,6 +49,11 @@ pub(crate) fn seconds(at: Timestamp) -> String {
     at.strftime("%Y-%m-%dT%H:%M:%SZ").to_string()
 }
 
+/// A timestamp to the microsecond, as `MicroTime` has it.
+pub(crate) fn micros(at: Timestamp) -> String {
+    at.strftime("%Y-%m-%dT%H:%M:%S%.6fZ").to_string()
+}
+
 /// Source of uids and generated names.
 #[derive(Debug)]
 pub(crate) struct Identities(Mutex<u64>);

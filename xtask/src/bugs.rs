@@ -36,8 +36,8 @@ pub(crate) struct BugsArgs {
     /// Only check that the patches apply, all of them.
     #[arg(long, conflicts_with = "names")]
     check: bool,
-    /// Write the table into docs/safety-model.md.
-    #[arg(long, conflicts_with_all = ["names", "check"])]
+    /// Write what was seen into the table of docs/safety-model.md.
+    #[arg(long, conflicts_with = "check")]
     record: bool,
 }
 
@@ -59,6 +59,7 @@ struct Catch {
 
 /// The beginning of the line for the model.
 const MODEL: &str = "model";
+const HEAD: &str = "| bug | model | after | simulation | after |\n|---|---|---|---|---|\n";
 /// How many seeds the simulation gets for each.
 const SEEDS: u32 = 2000;
 
@@ -76,6 +77,7 @@ pub(crate) fn run(args: &BugsArgs) -> anyhow::Result<()> {
     {
         bail!("there is no bug {unknown}: see model/bugs");
     }
+    let all: Vec<String> = bugs.iter().map(|bug| bug.about().to_owned()).collect();
     bugs.retain(|bug| args.names.is_empty() || args.names.contains(&bug.name));
     if args.check {
         println!("all {} patches apply", check(&root)?);
@@ -83,7 +85,6 @@ pub(crate) fn run(args: &BugsArgs) -> anyhow::Result<()> {
     }
     let tree = workspace::target_folder(&root).join("bugs/tree");
     let mut missed = Vec::new();
-    let mut table = "| bug | model | after | simulation | after |\n|---|---|---|---|---|\n".to_owned();
     for (number, bug) in bugs.iter().enumerate() {
         copy(&root, &tree)?;
         apply(&tree, bug, &[])?;
@@ -101,7 +102,9 @@ pub(crate) fn run(args: &BugsArgs) -> anyhow::Result<()> {
             bugs.len(),
             since.elapsed().as_secs()
         );
-        table += &format!("{row}\n");
+        if args.record {
+            record_row(&root, &all, &row)?;
+        }
         if caught.iter().all(Option::is_none) {
             missed.push(bug.name.as_str());
         }
@@ -112,10 +115,22 @@ pub(crate) fn run(args: &BugsArgs) -> anyhow::Result<()> {
         }
     }
     ensure!(missed.is_empty(), "nobody noticed: {}", missed.join(", "));
-    if args.record {
-        record::between(&root.join(record::SAFETY_MODEL), "bugs", &table)?;
-    }
     Ok(())
+}
+
+/// Puts a row into the table, in the order of the bugs; rows of bugs that were not tried now stay.
+fn record_row(root: &Path, all: &[String], row: &str) -> anyhow::Result<()> {
+    let file = root.join(record::SAFETY_MODEL);
+    let known = record::known(&file, "bugs")?;
+    let about = |row: &str| row.split('|').nth(1).unwrap_or_default().trim().to_owned();
+    let mut table = HEAD.to_owned();
+    for bug in all {
+        let mut rows = std::iter::once(row).chain(known.lines());
+        if let Some(row) = rows.find(|row| about(row) == *bug) {
+            table += &format!("{row}\n");
+        }
+    }
+    record::between(&file, "bugs", &table)
 }
 
 /// Which property, and after how much.

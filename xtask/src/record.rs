@@ -1,7 +1,6 @@
 //! Parts of documents that commands write: what stands between two markers.
 
-#![expect(clippy::print_stderr, reason = "the progress of the commands that record")]
-
+use std::ops::Range;
 use std::path::Path;
 
 use anyhow::Context;
@@ -15,24 +14,40 @@ pub(crate) const SAFETY_MODEL: &str = "docs/safety-model.md";
 /// When the file has not both.
 pub(crate) fn between(file: &Path, name: &str, part: &str) -> anyhow::Result<()> {
     let text = std::fs::read_to_string(file).with_context(|| format!("cannot read {}", file.display()))?;
-    let new = replaced(&text, name, part).with_context(|| {
-        format!(
-            "{} has not both markers, <!-- {name}: … --> and <!-- {name}: end -->",
-            file.display()
-        )
-    })?;
+    let new = replaced(&text, name, part).with_context(|| missing(file, name))?;
     std::fs::write(file, new).with_context(|| format!("cannot write {}", file.display()))?;
-    eprintln!("wrote {}", file.display());
     Ok(())
 }
 
-fn replaced(text: &str, name: &str, part: &str) -> Option<String> {
+/// What stands there now.
+///
+/// # Errors
+/// When the file has not both markers.
+pub(crate) fn known(file: &Path, name: &str) -> anyhow::Result<String> {
+    let text = std::fs::read_to_string(file).with_context(|| format!("cannot read {}", file.display()))?;
+    let range = place(&text, name).with_context(|| missing(file, name))?;
+    Ok(text[range].to_owned())
+}
+
+fn missing(file: &Path, name: &str) -> String {
+    format!(
+        "{} has not both markers, <!-- {name}: … --> and <!-- {name}: end -->",
+        file.display()
+    )
+}
+
+fn place(text: &str, name: &str) -> Option<Range<usize>> {
     let begin = format!("<!-- {name}: ");
     let end = format!("<!-- {name}: end -->");
     let begun = text.find(&begin)?;
     let from = begun + text[begun..].find("-->\n")? + 4;
     let to = from + text[from..].find(&end)?;
-    Some(format!("{}{part}{}", &text[..from], &text[to..]))
+    Some(from..to)
+}
+
+fn replaced(text: &str, name: &str, part: &str) -> Option<String> {
+    let place = place(text, name)?;
+    Some(format!("{}{part}{}", &text[..place.start], &text[place.end..]))
 }
 
 #[cfg(test)]

@@ -2,6 +2,8 @@
 #![expect(clippy::unwrap_used, reason = "what fails in a test is meant to")]
 
 mod elections;
+#[cfg(all(feature = "cli", unix))]
+mod embedded;
 mod events;
 mod faults;
 mod gate;
@@ -10,6 +12,8 @@ mod once;
 mod process;
 mod refusals;
 mod replicas;
+#[cfg(feature = "cli")]
+mod rights;
 mod road;
 mod scopes;
 mod stage;

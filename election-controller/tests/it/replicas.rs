@@ -170,7 +170,7 @@ fn at_each_write(fault: Fault) {
 }
 
 /// Each story has its own runtime, with whose end all of its processes end.
-fn in_its_own_time<T>(story: impl Future<Output = T>) -> T {
+pub(crate) fn in_its_own_time<T>(story: impl Future<Output = T>) -> T {
     let mut builder = tokio::runtime::Builder::new_current_thread();
     let runtime = builder.enable_all().start_paused(true).build().unwrap();
     runtime.block_on(story)

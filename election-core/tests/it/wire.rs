@@ -395,6 +395,26 @@ fn an_identity_lease_survives_the_wire_and_keeps_what_is_not_its_own() {
 
 /// Invariant: S8.
 #[test]
+fn the_last_count_of_transitions_is_read_as_it_was_written() {
+    let mut base = base(BTreeMap::new(), BTreeMap::new());
+    base.spec.as_mut().unwrap().lease_transitions = Some(i32::MAX);
+    let lease = wire::read_leader(&base).unwrap();
+    let (me, now) = ("alpha".into(), Wall::from_micros(1));
+    for write in [
+        lease.accept(&me, &"i".into(), LeaseSeconds::LEADER, now),
+        lease.claim(&me, LeaseSeconds::LEADER, now),
+    ] {
+        let read = wire::read_leader(&wire::update(&base, &write)).unwrap();
+        assert_eq!(
+            read.record.transitions,
+            write.record.transitions,
+            "{}",
+            write.kind.as_str()
+        );
+    }
+}
+
+#[test]
 fn a_create_has_no_holder() {
     let lease = wire::create(&LeaseCreate {
         key: LeaseKey::new("default", "demo"),

@@ -1,4 +1,4 @@
-//! Protobuf bodies: what newer `kubectl create` and `kubectl auth` send, and nothing they do not.
+//! Protobuf bodies: what newer `kubectl create` and `kubectl auth` send, and client-go's leader election, and nothing they do not.
 //!
 //! Messages are described by small tables. A field that no table knows is refused unless it is empty: an object that
 //! silently lost a field is worse than an answer that says "use JSON".
@@ -20,6 +20,10 @@ enum Type {
     /// A map from text to text.
     Map,
     Time,
+    /// The same in microseconds.
+    MicroTime,
+    /// A message around a text that is JSON itself.
+    Json,
     Message(&'static Message),
     Texts,
     Messages(&'static Message),
@@ -28,7 +32,7 @@ enum Type {
 /// Fields by number: the number, the JSON name, the type.
 struct Message(&'static [(u64, &'static str, Type)]);
 
-use Type::{Flag, Map as TextMap, Message as Inner, Messages, Number, Text, Texts, Time};
+use Type::{Flag, Json, Map as TextMap, Message as Inner, Messages, MicroTime, Number, Text, Texts, Time};
 
 static OWNER: Message = Message(&[
     (1, "kind", Text),
@@ -50,7 +54,27 @@ static META: Message = Message(&[
     (12, "annotations", TextMap),
     (13, "ownerReferences", Messages(&OWNER)),
     (14, "finalizers", Texts),
+    (17, "managedFields", Messages(&MANAGED)),
 ]);
+static MANAGED: Message = Message(&[
+    (1, "manager", Text),
+    (2, "operation", Text),
+    (3, "apiVersion", Text),
+    (4, "time", Time),
+    (6, "fieldsType", Text),
+    (7, "fieldsV1", Json),
+    (8, "subresource", Text),
+]);
+static LEASE_SPEC: Message = Message(&[
+    (1, "holderIdentity", Text),
+    (2, "leaseDurationSeconds", Number),
+    (3, "acquireTime", MicroTime),
+    (4, "renewTime", MicroTime),
+    (5, "leaseTransitions", Number),
+    (6, "strategy", Text),
+    (7, "preferredHolder", Text),
+]);
+static LEASE: Message = Message(&[(1, "metadata", Inner(&META)), (2, "spec", Inner(&LEASE_SPEC))]);
 static NAMESPACE_SPEC: Message = Message(&[(1, "finalizers", Texts)]);
 static NAMESPACE_STATUS: Message = Message(&[(1, "phase", Text)]);
 static NAMESPACE: Message = Message(&[
@@ -173,6 +197,7 @@ fn described(kind: &str) -> Option<&'static Message> {
         "Role" | "ClusterRole" => &ROLE,
         "RoleBinding" | "ClusterRoleBinding" => &BINDING,
         "Deployment" => &DEPLOYMENT,
+        "Lease" => &LEASE,
         "SelfSubjectAccessReview" => &ACCESS_REVIEW,
         "SelfSubjectRulesReview" => &RULES_REVIEW,
         "SelfSubjectReview" => &SELF_REVIEW,
@@ -298,8 +323,10 @@ fn put(
         (Inner(inner) | Messages(inner), Content::Bytes(bytes)) => {
             Value::Object(message(inner, bytes, depth + 1)?)
         }
-        (Time, Content::Bytes([])) => return Ok(()),
-        (Time, Content::Bytes(bytes)) => time(bytes)?,
+        (Time | MicroTime, Content::Bytes([])) => return Ok(()),
+        (Time, Content::Bytes(bytes)) => crate::world::seconds(time(bytes)?).into(),
+        (MicroTime, Content::Bytes(bytes)) => crate::world::micros(time(bytes)?).into(),
+        (Json, Content::Bytes(bytes)) => json(bytes)?,
         (TextMap, Content::Bytes(bytes)) => {
             let entry = message(&ENTRY, bytes, depth + 1)?;
             let part = |key: &str| {
@@ -329,11 +356,19 @@ fn put(
 static ENTRY: Message = Message(&[(1, "key", Text), (2, "value", Text)]);
 static SECONDS: Message = Message(&[(1, "seconds", Number), (2, "nanos", Number)]);
 
-fn time(bytes: &[u8]) -> Result<Value, Trouble> {
+fn time(bytes: &[u8]) -> Result<Timestamp, Trouble> {
     let parts = message(&SECONDS, bytes, 0)?;
-    let seconds = parts.get("seconds").and_then(Value::as_i64).unwrap_or_default();
-    let time = Timestamp::from_second(seconds).map_err(|_| Trouble::Malformed)?;
-    Ok(crate::world::seconds(time).into())
+    let part = |name: &str| parts.get(name).and_then(Value::as_i64).unwrap_or_default();
+    let nanos = i32::try_from(part("nanos")).map_err(|_| Trouble::Malformed)?;
+    Timestamp::new(part("seconds"), nanos).map_err(|_| Trouble::Malformed)
+}
+
+fn json(bytes: &[u8]) -> Result<Value, Trouble> {
+    let mut rest = bytes;
+    match field(&mut rest)? {
+        Some((1, Content::Bytes(text))) => serde_json::from_slice(text).map_err(|_| Trouble::Malformed),
+        _ => Err(Trouble::Malformed),
+    }
 }
 
 #[cfg(test)]
@@ -375,6 +410,31 @@ mod tests {
             "metadata": {"name": "work", "labels": {"a": "b"}}, "spec": {}, "status": {},
         });
         assert_eq!(parse(&body("Namespace", &namespace), "").unwrap(), expected);
+    }
+
+    /// What client-go's leader election sends: a record, with the managed fields that it has read.
+    #[test]
+    fn a_lease_keeps_its_times_to_the_microsecond() {
+        let managed = [bytes(1, b"peer"), bytes(7, &bytes(1, br#"{"f:spec":{}}"#))].concat();
+        let metadata = [
+            bytes(1, b"demo"),
+            vec![0x8a, 0x01, u8::try_from(managed.len()).unwrap()],
+            managed,
+        ]
+        .concat();
+        // One second and 2,000 ns after the epoch.
+        let time = [8, 1, 16, 0xd0, 0x0f];
+        let spec = [bytes(1, b"alpha"), vec![16, 15], bytes(4, &time), vec![40, 0]].concat();
+        let lease = [bytes(1, &metadata), bytes(2, &spec)].concat();
+        let expected = json!({
+            "apiVersion": "v1", "kind": "Lease",
+            "metadata": {"name": "demo", "managedFields": [{"manager": "peer", "fieldsV1": {"f:spec": {}}}]},
+            "spec": {
+                "holderIdentity": "alpha", "leaseDurationSeconds": 15, "leaseTransitions": 0,
+                "renewTime": "1970-01-01T00:00:01.000002Z",
+            },
+        });
+        assert_eq!(parse(&body("Lease", &lease), "").unwrap(), expected);
     }
 
     #[test]

@@ -60,7 +60,7 @@ fn every_manifest_names_what_it_is() {
             .iter()
             .filter(|kind| kind.ends_with("Binding"))
             .count(),
-        3
+        4
     );
     for item in read(rules).iter().filter(|item| item.data.get("rules").is_some()) {
         let text = item.data["rules"].to_string();
