@@ -21,7 +21,7 @@ use crate::people;
 use crate::plan::{Plan, version_of};
 use crate::road::{Conditions, Road, Traveller, Weather};
 use crate::shared::{Shared, TOKEN};
-use crate::time::{MachineClock, spawn};
+use crate::time::{MachineClock, Storm, spawn};
 use crate::writes::Author;
 
 /// The names of those who are there from the start, and after them numbers.
@@ -29,6 +29,9 @@ const NAMES: [&str; 6] = ["alpha", "bravo", "charlie", "delta", "echo", "foxtrot
 
 /// Work that still runs this long after its deadline was not stopped; timers have a millisecond.
 const SLACK: Duration = Duration::from_millis(5);
+
+/// A process that runs more often than this at one moment waits for nothing.
+const MOST_TURNS: u32 = 100_000;
 
 /// A machine with a program on it that can be started again.
 pub(crate) struct Actor {
@@ -277,7 +280,13 @@ impl World {
         let (shared, ended) = (self.shared.clone(), self.ended.clone());
         let (looks, looked) = (shared.clone(), process.clone());
         let of = lease.clone();
+        let mut storm = Storm::default();
         let running = process.run(move || {
+            let count = storm.counts(looks.truth.now());
+            assert!(
+                count < MOST_TURNS,
+                "{count} turns of process {pid} at one moment: it goes round without a pause"
+            );
             if let Some(lease) = &of
                 && !looked.has_ended()
             {

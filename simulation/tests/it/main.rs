@@ -90,6 +90,12 @@ fn what_was_interrupted_goes_on_and_comes_to_the_same() {
     }
     assert_eq!(resumed, whole);
     assert_eq!(whole.seeds, 6);
+    // A run that must see everything fails by these names.
+    let missing = whole.missing();
+    assert!(
+        missing.contains(&"pause") && !missing.contains(&"watch-cut"),
+        "{missing:?}"
+    );
 }
 
 #[test]
