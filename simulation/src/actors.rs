@@ -14,7 +14,7 @@ use kube::api::PostParams;
 use tokio::sync::{oneshot, watch};
 
 use crate::host::Process;
-use crate::ledger::{Pid, Term};
+use crate::ledger::{Grant, Pid, Term};
 use crate::road::Road;
 use crate::shared::{Shared, TOKEN};
 use crate::time::MachineClock;
@@ -32,6 +32,8 @@ pub(crate) enum Style {
 #[derive(Clone, Debug)]
 pub(crate) struct Program {
     pub(crate) lease: LeaseKey,
+    /// Whether it takes the lease by itself.
+    pub(crate) grant: Grant,
     pub(crate) identity: Identity,
     pub(crate) version: Version,
     pub(crate) timing: Timing,
@@ -63,7 +65,12 @@ pub(crate) async fn candidate(
 ) {
     let clock: SharedClock = place.clock.clone();
     let tasks = place.process.clone();
-    let joined = Candidate::builder(place.road.client(), program.lease.clone())
+    let builder = Candidate::builder(place.road.client(), program.lease.clone());
+    let builder = match program.grant {
+        Grant::Elected => builder,
+        Grant::Direct => builder.direct(),
+    };
+    let joined = builder
         .identity(program.identity.clone())
         .binary_version(program.version.clone())
         .timing(program.timing)

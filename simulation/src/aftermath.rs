@@ -9,7 +9,7 @@ use election_core::{FencingToken, Strategy, Versions};
 
 use crate::class::Class;
 use crate::happen::Deed;
-use crate::ledger::Pid;
+use crate::ledger::{Grant, Pid};
 use crate::shared::Outage;
 use crate::world::World;
 
@@ -122,6 +122,10 @@ impl World {
     fn better_than(&self, lease: &LeaseKey, pid: Pid) -> Option<String> {
         let strategy = {
             let ledger = self.shared.ledger();
+            // Versions count for nothing where nobody elects.
+            if ledger.leases.get(lease)?.grant == Grant::Direct {
+                return None;
+            }
             let stored = ledger.leases.get(lease)?.stored.as_ref();
             match stored.and_then(|stored| stored.strategy.as_ref()) {
                 Some(Ok(strategy)) => *strategy,

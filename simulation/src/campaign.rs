@@ -47,6 +47,8 @@ pub struct Totals {
     pub acts: u64,
     /// How much time was simulated.
     pub simulated: Duration,
+    /// How much real time that took.
+    pub took: Duration,
     /// The seed that took longest, and how long.
     pub slowest: (u64, Duration),
     /// How often each class took effect.
@@ -57,8 +59,8 @@ pub struct Totals {
     pub failure: Option<Failure>,
 }
 
-/// What is told while it goes on: the totals, and the real time since the beginning.
-pub type Progress<'a> = &'a (dyn Fn(&Totals, Duration) + Sync);
+/// What is told while it goes on: the totals so far.
+pub type Progress<'a> = &'a (dyn Fn(&Totals) + Sync);
 
 /// How often progress is told.
 const TOLD_EVERY: Duration = Duration::from_secs(2);
@@ -79,7 +81,9 @@ impl Campaign {
         };
         let threads = std::thread::available_parallelism().map_or(1, NonZero::get);
         on_threads(threads, || work.take_seeds());
-        work.totals.into_inner().unwrap_or_else(PoisonError::into_inner)
+        let mut totals = work.totals.into_inner().unwrap_or_else(PoisonError::into_inner);
+        totals.took = began.elapsed();
+        totals
     }
 }
 
@@ -155,8 +159,9 @@ impl Work<'_> {
         };
         if told.elapsed() >= TOLD_EVERY {
             *told = real_now();
-            let totals = self.totals.lock().unwrap_or_else(PoisonError::into_inner).clone();
-            (self.progress)(&totals, self.began.elapsed());
+            let mut totals = self.totals.lock().unwrap_or_else(PoisonError::into_inner).clone();
+            totals.took = self.began.elapsed();
+            (self.progress)(&totals);
         }
     }
 }

@@ -73,6 +73,8 @@ pub enum Class {
     Joins,
     /// A candidate leaves in order.
     Leaves,
+    /// An election without an elector: candidates in direct mode take a lease by themselves.
+    Direct,
 }
 
 impl Class {
@@ -82,7 +84,7 @@ impl Class {
         Self::value_variants()
     }
 
-    const COUNT: usize = Self::Leaves as usize + 1;
+    const COUNT: usize = Self::Direct as usize + 1;
 }
 
 impl fmt::Display for Class {
@@ -128,12 +130,5 @@ impl Counts {
 
     pub(crate) const fn count(&mut self, class: Class) {
         self.0[class as usize] += 1;
-    }
-
-    /// The classes that never took effect.
-    #[must_use]
-    pub fn missing(&self) -> Vec<Class> {
-        let never = |class: &&Class| self.get(**class) == 0;
-        Class::all().iter().filter(never).copied().collect()
     }
 }

@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use crate::class::Class;
+use crate::ledger::Grant;
 use crate::people;
 use crate::plan::{Happening, version_of};
 use crate::road::Crash;
@@ -49,7 +50,9 @@ impl World {
         let nth = |count: usize| usize::try_from(target % count.max(1) as u64).unwrap_or_default();
         match class {
             Class::Outage | Class::SlowServer => "all".to_owned(),
-            Class::Crowd | Class::Namespaces | Class::TwoElectors | Class::Joins => "somebody new".to_owned(),
+            Class::Crowd | Class::Namespaces | Class::Direct | Class::TwoElectors | Class::Joins => {
+                "somebody new".to_owned()
+            }
             Class::DeletedLeader => self.leases[nth(self.leases.len())].to_string(),
             Class::Corrupted if amount.is_multiple_of(2) => self.leases[nth(self.leases.len())].to_string(),
             Class::DeletedIdentity
@@ -128,6 +131,7 @@ impl World {
                 self.plan_in(span, Deed::Over(index, class));
             }
             Class::Namespaces => self.namespaces(amount).await,
+            Class::Direct => self.direct(amount).await,
             Class::StuckWork => self.stuck(index, span),
             Class::TwoElectors => {
                 let index = self.actor("elector-b".to_owned(), Role::Elector);
@@ -259,13 +263,24 @@ impl World {
     async fn namespaces(&mut self, amount: u64) {
         for _ in 0..amount {
             let lease = election_core::LeaseKey::new(&format!("team-{}", self.leases.len()), "demo");
-            self.election(lease.clone()).await;
+            self.election(lease.clone(), Grant::Elected).await;
             for _ in 0..2 {
                 let name = self.next_name();
                 self.join(&lease, name);
             }
         }
         self.count(Class::Namespaces);
+    }
+
+    /// Candidates that share a lease without an elector, beside the others and on roads as bad.
+    async fn direct(&mut self, amount: u64) {
+        let lease = election_core::LeaseKey::new("kube-system", &format!("direct-{}", self.leases.len()));
+        self.election(lease.clone(), Grant::Direct).await;
+        for _ in 0..amount {
+            let name = self.next_name();
+            self.join(&lease, name);
+        }
+        self.count(Class::Direct);
     }
 
     fn stuck(&mut self, index: usize, span: Duration) {

@@ -91,9 +91,20 @@ impl Term {
     }
 }
 
+/// Who gives a leader lease to its holder.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) enum Grant {
+    /// Electors offer it, and the one that was offered it accepts.
+    #[default]
+    Elected,
+    /// Nobody: whoever finds it free takes it.
+    Direct,
+}
+
 /// What is known of one leader lease.
 #[derive(Default)]
 pub(crate) struct Book {
+    pub(crate) grant: Grant,
     pub(crate) stored: Option<LeaderLease>,
     last_token: Option<FencingToken>,
     /// The highest token that the shared object has seen.

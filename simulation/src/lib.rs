@@ -12,6 +12,7 @@
 //! | `ledger`, `writes` | the checker: S1 to S8, continuously, from true time and what the server stores |
 //! | `aftermath` | L1 to L5, once the faults have ended |
 //! | `shrink`, `campaign` | a failure told in as few happenings as possible; many seeds on all cores |
+//! | `summary` | what many seeds came to, as a file |
 //!
 //! The same seed gives the same trace, byte for byte, on any machine. Deliberately absent: rules of the election. The checker
 //! has its own few, and everything else is the code that ships.
@@ -31,6 +32,7 @@ mod road;
 mod shared;
 mod shrink;
 mod stream;
+mod summary;
 mod time;
 mod trace;
 mod world;
@@ -45,6 +47,7 @@ pub use class::{Class, Counts, PerClass};
 pub use ledger::Violation;
 pub use plan::{Happening, Plan};
 pub use shrink::{Shrunk, shrink};
+pub use summary::{Broken, Summary, Taken};
 pub use trace::Tracing;
 
 use time::{NOON, Truth};

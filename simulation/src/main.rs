@@ -3,11 +3,13 @@
 #![expect(clippy::print_stdout, reason = "the output of the simulation")]
 
 use std::io::{IsTerminal, Write};
+use std::path::PathBuf;
 use std::process::ExitCode;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use clap::Parser;
-use simulation::{Campaign, Class, Failure, Plan, Totals, Tracing, run, shrink};
+use simulation::{Broken, Campaign, Class, Plan, Summary, Totals, Tracing, run, shrink};
 
 const HELP: &str = "\
 Examples:
@@ -16,6 +18,8 @@ Examples:
                                                 one seed, told line by line
   cargo xtask simulate --fault pause --fault partition
   cargo xtask simulate --minutes 60 --from 1000
+  cargo xtask simulate --seeds 1000000 --output million.json --resume
+                                                go on where it was interrupted
 
 The first broken rule ends it: the seed is named with the command that replays
 it, and its story is told in as few happenings as possible.
@@ -41,6 +45,12 @@ struct Cli {
     /// How long to go on, in minutes of this machine's time.
     #[arg(long)]
     minutes: Option<u64>,
+    /// Keep what was seen in this file, as JSON. It is up to date every 1,000 seeds.
+    #[arg(long, value_name = "FILE", conflicts_with = "trace")]
+    output: Option<PathBuf>,
+    /// Go on from what --output has, if it is there; the seeds in it count.
+    #[arg(long, requires = "output")]
+    resume: bool,
     /// Run every so many-th seed twice, and compare; 0 for none.
     #[arg(long, value_name = "EVERY", default_value_t = 50)]
     twice: u64,
@@ -52,11 +62,41 @@ struct Cli {
 /// From this many seeds on, each class must have taken effect.
 const MANY: u64 = 1000;
 
+/// So many seeds are done together; between two of these, every seed before the next one is done.
+const BATCH: u64 = 1000;
+
 fn main() -> ExitCode {
     let cli = Cli::parse();
     if cli.trace {
         return trace(&cli);
     }
+    let summary = match simulate(&cli) {
+        Ok(summary) => summary,
+        Err(error) => {
+            // There is nowhere else to say it.
+            let _ = writeln!(std::io::stderr(), "error: {error}");
+            return ExitCode::from(2);
+        }
+    };
+    tell(&summary);
+    if let Some(broken) = summary.violations.first() {
+        tell_story(&cli, broken);
+        return ExitCode::FAILURE;
+    }
+    let missing = summary.missing();
+    if summary.seeds >= MANY && cli.faults.is_empty() && !missing.is_empty() {
+        println!(
+            "no rule was broken, but some faults never happened: {}",
+            missing.join(", ")
+        );
+        return ExitCode::FAILURE;
+    }
+    println!("every rule held");
+    ExitCode::SUCCESS
+}
+
+/// Simulates batch by batch, and keeps what was seen after each.
+fn simulate(cli: &Cli) -> Result<Summary, String> {
     let default = if cli.minutes.is_some() { u64::MAX } else { MANY };
     let campaign = Campaign {
         from: cli.from,
@@ -65,82 +105,132 @@ fn main() -> ExitCode {
         budget: cli.minutes.map(|minutes| Duration::from_secs(minutes * 60)),
         twice: cli.twice,
     };
-    let totals = campaign.run(&progress);
-    if std::io::stderr().is_terminal() {
-        let _ = write!(std::io::stderr(), "\r\x1b[K");
+    let mut summary = match &cli.output {
+        Some(file) if cli.resume && file.exists() => Summary::resume(file, &campaign)?,
+        _ => Summary::begin(&campaign),
+    };
+    let screen = Screen {
+        wanted: campaign.seeds,
+        before: summary.seeds,
+        next_line: AtomicU64::new(LINE_EVERY),
+    };
+    let mut took = Duration::ZERO;
+    loop {
+        let budget = campaign.budget.map(|budget| budget.saturating_sub(took));
+        let left = campaign.seeds.saturating_sub(summary.seeds);
+        if left == 0 || budget.is_some_and(|budget| budget.is_zero()) || !summary.violations.is_empty() {
+            break;
+        }
+        let batch = Campaign {
+            from: campaign.from + summary.seeds,
+            seeds: left.min(BATCH),
+            budget,
+            ..campaign.clone()
+        };
+        let totals = batch.run(&|totals| screen.show(&summary, totals, took));
+        took += totals.took;
+        summary.add(&totals);
+        if let Some(file) = &cli.output {
+            let written = summary.write(file);
+            written.map_err(|error| format!("cannot write {}: {error}", file.display()))?;
+        }
     }
-    summary(&totals);
-    if let Some(failure) = &totals.failure {
-        tell(&cli, failure);
-        return ExitCode::FAILURE;
-    }
-    let missing = totals.counts.missing();
-    if totals.seeds >= MANY && cli.faults.is_empty() && !missing.is_empty() {
-        let names: Vec<String> = missing.iter().map(Class::to_string).collect();
-        println!(
-            "no rule was broken, but some faults never happened: {}",
-            names.join(", ")
-        );
-        return ExitCode::FAILURE;
-    }
-    println!("every rule held");
-    ExitCode::SUCCESS
+    screen.clear();
+    Ok(summary)
 }
 
-/// One line that is written over and over.
-fn progress(totals: &Totals, since: Duration) {
-    let rate = totals.seeds as f64 / since.as_secs_f64().max(0.001);
-    let mut stderr = std::io::stderr();
-    if stderr.is_terminal() {
-        let _ = write!(
-            stderr,
-            "\r\x1b[K{} seeds, {rate:.0}/s, {} terms, {:.1} h simulated",
-            totals.seeds,
-            totals.terms,
-            totals.simulated.as_secs_f64() / 3600.0
+/// Where progress is told.
+struct Screen {
+    /// All seeds that are wanted.
+    wanted: u64,
+    /// Seeds that an earlier run has done.
+    before: u64,
+    /// When a line is due where lines stay, in seconds.
+    next_line: AtomicU64,
+}
+
+/// Seconds between two lines where lines stay.
+const LINE_EVERY: u64 = 60;
+
+impl Screen {
+    /// One line that is written over and over, or now and then a line.
+    fn show(&self, summary: &Summary, totals: &Totals, took: Duration) {
+        let mut stderr = std::io::stderr();
+        let took = took + totals.took;
+        let seeds = summary.seeds + totals.seeds;
+        let rate = (seeds - self.before) as f64 / took.as_secs_f64().max(0.001);
+        let end = if self.wanted == u64::MAX {
+            String::new()
+        } else {
+            let left = Duration::from_secs_f64((self.wanted - seeds) as f64 / rate.max(0.001));
+            format!(" of {}, {} to go", self.wanted, spoken(left))
+        };
+        let line = format!(
+            "{seeds} seeds{end}, {rate:.0}/s, {} terms, {:.1} h simulated",
+            summary.terms + totals.terms,
+            summary.hours_simulated + totals.simulated.as_secs_f64() / 3600.0
         );
-        let _ = stderr.flush();
+        if stderr.is_terminal() {
+            let _ = write!(stderr, "\r\x1b[K{line}");
+            let _ = stderr.flush();
+        } else if took.as_secs() >= self.next_line.load(Ordering::Relaxed) {
+            self.next_line
+                .store(took.as_secs() + LINE_EVERY, Ordering::Relaxed);
+            let _ = writeln!(stderr, "{line}");
+        }
+    }
+
+    fn clear(&self) {
+        let mut stderr = std::io::stderr();
+        if stderr.is_terminal() {
+            let _ = write!(stderr, "\r\x1b[K");
+        }
     }
 }
 
-fn summary(totals: &Totals) {
+/// A time for people.
+fn spoken(time: Duration) -> String {
+    let minutes = time.as_secs() / 60;
+    match (minutes / 60, minutes) {
+        (0, 0) => format!("{} s", time.as_secs()),
+        (0, minutes) => format!("{minutes} min"),
+        (hours, minutes) => format!("{hours} h {} min", minutes % 60),
+    }
+}
+
+fn tell(summary: &Summary) {
     println!(
         "{} seeds: {} terms, {} acts of leaders, {:.1} h simulated; {} run twice, each with the same trace",
-        totals.seeds,
-        totals.terms,
-        totals.acts,
-        totals.simulated.as_secs_f64() / 3600.0,
-        totals.repeated
+        summary.seeds, summary.terms, summary.acts, summary.hours_simulated, summary.run_twice
     );
     println!(
         "slowest seed: {} in {:.0} ms",
-        totals.slowest.0,
-        totals.slowest.1.as_secs_f64() * 1000.0
+        summary.slowest_seed,
+        summary.slowest_seconds * 1000.0
     );
-    let counts: Vec<String> = Class::all()
+    let counts: Vec<String> = summary
+        .classes
         .iter()
-        .map(|class| format!("{:>16} {:>9}", class.to_string(), totals.counts.get(*class)))
+        .map(|taken| format!("{:>17} {:>9}", taken.class, taken.count))
         .collect();
     for row in counts.chunks(3) {
         println!("  {}", row.join("   "));
     }
 }
 
-fn tell(cli: &Cli, failure: &Failure) {
-    println!("\nviolation: {}  seed {}", failure.violation, failure.seed);
+fn tell_story(cli: &Cli, broken: &Broken) {
+    let Broken { seed, rule, what, at } = broken;
+    println!("\nviolation: {rule} {what} at {at:.3} s  seed {seed}");
     let faults: String = cli
         .faults
         .iter()
         .map(|class| format!(" --fault {class}"))
         .collect();
-    println!(
-        "replay: cargo xtask simulate --from {} --seeds 1{faults} --trace",
-        failure.seed
-    );
-    if cli.no_shrink || failure.violation.rule == "determinism" {
+    println!("replay: cargo xtask simulate --from {seed} --seeds 1{faults} --trace");
+    if cli.no_shrink || rule == "determinism" {
         return;
     }
-    let shrunk = shrink(&Plan::new(failure.seed, &cli.faults));
+    let shrunk = shrink(&Plan::new(*seed, &cli.faults));
     println!(
         "\nthe shortest story that breaks it ({} runs):\n{}",
         shrunk.runs, shrunk.plan

@@ -84,13 +84,21 @@ impl Plan {
             plan.identity = lease;
         }
         plan.fill(&mut dice, only, unit);
+        if only.is_empty() {
+            // By dice of its own: the other seeds tell the same story with it and without.
+            let mut dice = Dice::new(seed, 2);
+            if dice.percent(8) {
+                let happening = plan.happening(Class::Direct, &mut dice, unit);
+                plan.happenings.insert(0, happening);
+            }
+        }
         plan
     }
 
     /// A few classes, each several times: what meets again and again finds more than a little of everything.
     fn fill(&mut self, dice: &mut Dice, only: &[Class], unit: u64) {
         let from: Vec<Class> = match only {
-            [] => Class::all().to_vec(),
+            [] => drawn().collect(),
             some => some.to_vec(),
         };
         let kinds = dice.within(1, 5).min(from.len() as u64);
@@ -116,8 +124,8 @@ impl Plan {
 
     fn happening(&self, class: Class, dice: &mut Dice, unit: u64) -> Happening {
         let at = match class {
-            // A clock that changed its rate while it is read would jump; a namespace is there from the start.
-            Class::ClockRate | Class::Namespaces => 0,
+            // A clock that changed its rate while it is read would jump; an election is there from the start.
+            Class::ClockRate | Class::Namespaces | Class::Direct => 0,
             Class::Latency | Class::WallOffset if dice.percent(50) => 0,
             _ => dice.below(self.active),
         };
@@ -137,6 +145,7 @@ impl Plan {
             Class::ClockRate => dice.within(900, 1100),
             Class::Crowd => dice.within(100, 130),
             Class::Namespaces => dice.within(1, 3),
+            Class::Direct => dice.within(2, 3),
             _ => dice.below(1000),
         };
         Happening {
@@ -154,9 +163,15 @@ impl Plan {
     }
 }
 
+/// The classes that a seed draws from.
+fn drawn() -> impl Iterator<Item = Class> {
+    let all = Class::all().iter().copied();
+    all.filter(|class| *class != Class::Direct)
+}
+
 fn times(class: Class, dice: &mut Dice) -> u64 {
     match class {
-        Class::Crowd | Class::Namespaces | Class::TwoElectors => 1,
+        Class::Crowd | Class::Namespaces | Class::TwoElectors | Class::Direct => 1,
         Class::ClockRate => 3,
         _ => dice.within(1, 4),
     }
@@ -177,7 +192,7 @@ impl Happening {
             | Class::DuplicateEvent => format!("{amount} %"),
             Class::WatchLag | Class::SlowServer => format!("{amount} ms"),
             Class::ClockRate => format!("{amount} ms in a second"),
-            Class::Crowd | Class::Namespaces => format!("{amount} more"),
+            Class::Crowd | Class::Namespaces | Class::Direct => format!("{amount} more"),
             _ => format!("variant {amount}"),
         }
     }
@@ -187,7 +202,10 @@ impl fmt::Display for Happening {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let seconds = |millis: u64| Duration::from_millis(millis).as_secs_f64();
         write!(f, "at {:.3} s  {} ({}", seconds(self.at), self.class, self.how())?;
-        if !matches!(self.class, Class::Crowd | Class::Namespaces | Class::ClockRate) {
+        if !matches!(
+            self.class,
+            Class::Crowd | Class::Namespaces | Class::Direct | Class::ClockRate
+        ) {
             write!(f, ", for {:.3} s", seconds(self.span))?;
         }
         f.write_str(")")

@@ -20,7 +20,7 @@ use tower::{BoxError, Service};
 
 use crate::class::{Class, Counts};
 use crate::ledger::{Ledger, Pid};
-use crate::time::{Truth, wait};
+use crate::time::{Storm, Truth, wait};
 use crate::trace::Trace;
 use crate::writes::Author;
 
@@ -50,8 +50,8 @@ pub(crate) struct Shared {
     trace: Mutex<Trace>,
     server: Mutex<ServerState>,
     requests: AtomicU64,
-    /// The last moment of a request, and how many there were at it.
-    moment: Mutex<(Duration, u32)>,
+    /// Requests at one moment.
+    storm: Mutex<Storm>,
 }
 
 /// Whoever asks more often than this at one moment asks without a pause, and paused time would never go on.
@@ -142,7 +142,7 @@ impl Shared {
             trace: Mutex::new(trace),
             server: Mutex::default(),
             requests: AtomicU64::new(0),
-            moment: Mutex::default(),
+            storm: Mutex::default(),
         })
     }
 
@@ -194,15 +194,7 @@ impl Shared {
     }
 
     fn notice_storms(&self) {
-        let now = self.truth.now();
-        let mut moment = lock(&self.moment);
-        *moment = if moment.0 == now {
-            (now, moment.1 + 1)
-        } else {
-            (now, 1)
-        };
-        let count = moment.1;
-        drop(moment);
+        let count = lock(&self.storm).counts(self.truth.now());
         assert!(
             count < MOST_AT_ONCE,
             "{count} requests at one moment: somebody asks without a pause"

@@ -63,6 +63,25 @@ pub(crate) fn on_threads(count: usize, job: impl Fn() + Sync) {
     });
 }
 
+/// How often something happened at one moment. Paused time does not go on while anybody has something to do, so what happens
+/// without end at one moment would never end.
+#[derive(Debug, Default)]
+pub(crate) struct Storm {
+    at: Duration,
+    count: u32,
+}
+
+impl Storm {
+    /// It happens once more: how often it has at this moment.
+    pub(crate) fn counts(&mut self, now: Duration) -> u32 {
+        if self.at != now {
+            *self = Self { at: now, count: 0 };
+        }
+        self.count += 1;
+        self.count
+    }
+}
+
 /// The clock of one machine; it survives the crashes of its process.
 #[derive(Debug)]
 pub(crate) struct MachineClock {
@@ -162,6 +181,16 @@ mod tests {
             assert!(took >= Duration::from_millis(millis), "rate {rate}: {took:?}");
             assert!(took <= Duration::from_millis(millis + 2), "rate {rate}: {took:?}");
         }
+    }
+
+    #[test]
+    fn a_storm_is_counted_by_the_moment() {
+        let mut storm = Storm::default();
+        let [one, other] = [0, 1].map(Duration::from_millis);
+        assert_eq!(
+            [one, one, other, other, one].map(|now| storm.counts(now)),
+            [1, 2, 1, 2, 1]
+        );
     }
 
     #[tokio::test(start_paused = true)]

@@ -16,12 +16,12 @@ use crate::class::Class;
 use crate::dice::Dice;
 use crate::happen::Deed;
 use crate::host::Process;
-use crate::ledger::Pid;
+use crate::ledger::{Grant, Pid};
 use crate::people;
 use crate::plan::{Plan, version_of};
 use crate::road::{Conditions, Road, Traveller, Weather};
 use crate::shared::{Shared, TOKEN};
-use crate::time::{MachineClock, spawn};
+use crate::time::{MachineClock, Storm, spawn};
 use crate::writes::Author;
 
 /// The names of those who are there from the start, and after them numbers.
@@ -29,6 +29,9 @@ const NAMES: [&str; 6] = ["alpha", "bravo", "charlie", "delta", "echo", "foxtrot
 
 /// Work that still runs this long after its deadline was not stopped; timers have a millisecond.
 const SLACK: Duration = Duration::from_millis(5);
+
+/// A process that runs more often than this at one moment waits for nothing.
+const MOST_TURNS: u32 = 100_000;
 
 /// A machine with a program on it that can be started again.
 pub(crate) struct Actor {
@@ -109,7 +112,7 @@ impl World {
         };
         world.actor("elector".to_owned(), Role::Elector);
         let lease = LeaseKey::new("kube-system", "demo");
-        world.election(lease.clone()).await;
+        world.election(lease.clone(), Grant::Elected).await;
         for index in 0..world.plan.candidates.len() {
             let name = NAMES[index % NAMES.len()].to_owned();
             let program = world.program(&lease, &name, index);
@@ -122,7 +125,7 @@ impl World {
     }
 
     /// Makes room for an election: the object that its leaders share, and what the checker needs to know.
-    pub(crate) async fn election(&mut self, lease: LeaseKey) {
+    pub(crate) async fn election(&mut self, lease: LeaseKey, grant: Grant) {
         let client = people::client(self.shared.clone());
         if lease.namespace() != "kube-system" {
             let namespaces: Api<Namespace> = Api::all(client.clone());
@@ -139,8 +142,19 @@ impl World {
         object.metadata.name = Some(lease.name().to_owned());
         let created = objects.create(&PostParams::default(), &object).await;
         debug_assert!(created.is_ok(), "{created:?}");
-        self.shared.ledger().leases.entry(lease.clone()).or_default();
+        self.shared
+            .ledger()
+            .leases
+            .entry(lease.clone())
+            .or_default()
+            .grant = grant;
         self.leases.push(lease);
+    }
+
+    /// Who gives a lease to its holders.
+    pub(crate) fn grant(&self, lease: &LeaseKey) -> Grant {
+        let ledger = self.shared.ledger();
+        ledger.leases.get(lease).map_or(Grant::Elected, |book| book.grant)
     }
 
     pub(crate) fn lease_seconds(&self) -> LeaseSeconds {
@@ -174,6 +188,7 @@ impl World {
         let identity_duration = LeaseSeconds::new(self.plan.identity).unwrap_or(LeaseSeconds::IDENTITY);
         Program {
             lease: lease.clone(),
+            grant: self.grant(lease),
             identity: Identity::from(identity),
             version: version_of(version.unwrap_or_default())
                 .parse()
@@ -265,7 +280,13 @@ impl World {
         let (shared, ended) = (self.shared.clone(), self.ended.clone());
         let (looks, looked) = (shared.clone(), process.clone());
         let of = lease.clone();
+        let mut storm = Storm::default();
         let running = process.run(move || {
+            let count = storm.counts(looks.truth.now());
+            assert!(
+                count < MOST_TURNS,
+                "{count} turns of process {pid} at one moment: it goes round without a pause"
+            );
             if let Some(lease) = &of
                 && !looked.has_ended()
             {

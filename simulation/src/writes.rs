@@ -9,7 +9,7 @@ use election_core::{
 use k8s_openapi::api::coordination::v1::Lease;
 use serde_json::Value;
 
-use crate::ledger::Ledger;
+use crate::ledger::{Grant, Ledger};
 
 /// Who writes.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -114,7 +114,21 @@ impl Ledger {
                 format_args!("{author:?} replaces {} by another one", old.key),
             );
         }
-        let accepts = accepts(author, was, is);
+        let grant = self
+            .leases
+            .get(&old.key)
+            .map_or(Grant::Elected, |book| book.grant);
+        if grant == Grant::Direct && *author == Author::Elector {
+            return self.broken(
+                "S4",
+                at,
+                format_args!("an elector writes {}, for which nobody stands", old.key),
+            );
+        }
+        let accepts = match grant {
+            Grant::Elected => accepts(author, was, is),
+            Grant::Direct => claims(author, was, is),
+        };
         let same_term = was.state() == LeaseState::Held
             && (&was.holder, was.acquire_time, &was.incarnation)
                 == (&is.holder, is.acquire_time, &is.incarnation);
@@ -211,6 +225,16 @@ fn accepts(author: &Author, was: &Record, is: &Record) -> bool {
         && is.incarnation.as_ref() == Some(incarnation)
 }
 
+/// A candidate in direct mode takes a lease: for itself, with a record of its own.
+fn claims(author: &Author, was: &Record, is: &Record) -> bool {
+    let Author::Candidate { identity, .. } = author else {
+        return false;
+    };
+    is.state() == LeaseState::Held
+        && is.names(identity)
+        && (&was.holder, was.acquire_time) != (&is.holder, is.acquire_time)
+}
+
 #[cfg(test)]
 mod tests {
     use serde_json::json;
@@ -251,9 +275,13 @@ mod tests {
 
     /// The rule that a second write breaks, after a first one by a person.
     fn broken(by: &Author, first: &Lease, second: &Lease) -> Option<&'static str> {
+        broken_where(Grant::Elected, by, first, second)
+    }
+
+    fn broken_where(grant: Grant, by: &Author, first: &Lease, second: &Lease) -> Option<&'static str> {
         let mut ledger = Ledger::default();
         let key = LeaseKey::new("default", "demo");
-        ledger.leases.entry(key).or_default();
+        ledger.leases.entry(key).or_default().grant = grant;
         for (name, version) in [("alpha", "1.30"), ("bravo", "1.30"), ("charlie", "1.29")] {
             ledger.lease_landed(Duration::ZERO, &author(name), &identity(name, version));
         }
@@ -322,6 +350,45 @@ mod tests {
         ] {
             assert_eq!(broken(by, &holds(nominee), &offer(to)), rule, "{by:?} to {to}");
         }
+    }
+
+    #[test]
+    fn in_direct_mode_a_candidate_takes_the_lease_for_itself_and_an_elector_leaves_it_alone() {
+        let released = leader(
+            "u",
+            &json!({"renewTime": TIME, "leaseTransitions": 3}),
+            &json!({}),
+        );
+        let later = "2026-01-01T11:00:00.000002Z";
+        let mut again = held("alpha", 4);
+        (again["acquireTime"], again["renewTime"]) = (later.into(), later.into());
+        let mut renewed = held("alpha", 3);
+        renewed["renewTime"] = later.into();
+        let ours = leader("u", &held("alpha", 3), &json!({}));
+        let write = |spec: &Value| leader("u", spec, &json!({}));
+        let (alpha, bravo) = (author("alpha"), author("bravo"));
+        for (by, before, after, rule) in [
+            (&alpha, &released, write(&held("alpha", 4)), None),
+            (&alpha, &released, write(&held("alpha", 3)), Some("S7")),
+            (&alpha, &released, write(&held("bravo", 4)), Some("S4")),
+            // Whether alpha had expired is seen by S1.
+            (&bravo, &ours, write(&held("bravo", 4)), None),
+            (&alpha, &ours, write(&renewed), None),
+            (&alpha, &ours, write(&again), None),
+            (
+                &Author::Elector,
+                &released,
+                write(&offered("alpha", 3)),
+                Some("S4"),
+            ),
+        ] {
+            assert_eq!(
+                broken_where(Grant::Direct, by, before, &after),
+                rule,
+                "{by:?}: {after:?}"
+            );
+        }
+        assert_eq!(broken(&alpha, &released, &write(&held("alpha", 4))), Some("S4"));
     }
 
     #[test]

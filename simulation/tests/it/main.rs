@@ -2,7 +2,7 @@
 //!
 //! A few seeds only: `cargo xtask simulate` does many, optimised.
 
-use simulation::{Campaign, Class, Plan, Tracing, run, shrink};
+use simulation::{Campaign, Class, Plan, Summary, Tracing, run, shrink};
 
 #[test]
 fn the_same_seed_gives_the_same_trace_byte_for_byte() {
@@ -51,7 +51,7 @@ fn a_campaign_is_the_sum_of_its_seeds() {
         budget: None,
         twice: 5,
     };
-    let totals = campaign.run(&|_, _| {});
+    let totals = campaign.run(&|_| {});
     assert_eq!(totals.failure, None);
     assert_eq!((totals.seeds, totals.repeated), (20, 4));
     assert!(totals.terms >= 20 && totals.acts > totals.terms, "{totals:?}");
@@ -61,4 +61,76 @@ fn a_campaign_is_the_sum_of_its_seeds() {
 fn a_plan_that_does_not_fail_is_not_made_to_fail_by_shrinking() {
     let shrunk = shrink(&Plan::new(1, &[Class::WatchCut]));
     assert_eq!(shrunk.outcome.violation, None);
+}
+
+#[test]
+fn what_was_interrupted_goes_on_and_comes_to_the_same() {
+    let campaign = |from, seeds| Campaign {
+        from,
+        seeds,
+        classes: vec![Class::WatchCut],
+        budget: None,
+        twice: 0,
+    };
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("summary.json");
+    let all = campaign(5, 6);
+    let mut summary = Summary::begin(&all);
+    summary.add(&campaign(5, 4).run(&|_| {}));
+    summary.write(&file).unwrap();
+    let mut resumed = Summary::resume(&file, &all).unwrap();
+    assert_eq!(resumed, summary);
+    resumed.add(&campaign(9, 2).run(&|_| {}));
+    let mut whole = Summary::begin(&all);
+    whole.add(&all.run(&|_| {}));
+    for summary in [&mut resumed, &mut whole] {
+        // What depends on the machine.
+        (summary.seconds, summary.slowest_seed, summary.slowest_seconds) = (0.0, 0, 0.0);
+        summary.hours_simulated = (summary.hours_simulated * 1e9).round();
+    }
+    assert_eq!(resumed, whole);
+    assert_eq!(whole.seeds, 6);
+    // A run that must see everything fails by these names.
+    let missing = whole.missing();
+    assert!(
+        missing.contains(&"pause") && !missing.contains(&"watch-cut"),
+        "{missing:?}"
+    );
+}
+
+#[test]
+fn a_summary_of_something_else_is_not_gone_on_with() {
+    let campaign = Campaign {
+        from: 5,
+        seeds: 1,
+        classes: vec![Class::WatchCut],
+        budget: None,
+        twice: 0,
+    };
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("summary.json");
+    let refused = |change: fn(&mut Summary), why: &str| {
+        let mut summary = Summary::begin(&campaign);
+        change(&mut summary);
+        summary.write(&file).unwrap();
+        let error = Summary::resume(&file, &campaign).unwrap_err();
+        assert!(error.contains(why), "{error}");
+    };
+    refused(|summary| summary.from += 1, "another seed");
+    refused(|summary| summary.faults.clear(), "other faults");
+    refused(|summary| summary.first_trace.push('0'), "other sources");
+    refused(|summary| summary.classes.truncate(3), "other sources");
+    refused(
+        |summary| {
+            summary.violations.push(simulation::Broken {
+                seed: 7,
+                rule: "S1".to_owned(),
+                what: "two act".to_owned(),
+                at: 1.0,
+            });
+        },
+        "seed 7 broke S1",
+    );
+    std::fs::write(&file, "{").unwrap();
+    assert!(Summary::resume(&file, &campaign).is_err());
 }

@@ -1,0 +1,177 @@
+//! What many seeds came to, as a file that people and programs read, and that a later run goes on from.
+
+use std::path::Path;
+use std::time::Duration;
+
+use clap::ValueEnum;
+use serde::{Deserialize, Serialize};
+
+use crate::campaign::{Campaign, Failure, Totals};
+use crate::class::Class;
+use crate::plan::Plan;
+use crate::run;
+use crate::trace::Tracing;
+
+/// All that was seen from the first seed on. Nothing is left out between the first and the last.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Summary {
+    /// The first seed.
+    pub from: u64,
+    /// How many were simulated; without a violation, the next one is `from + seeds`.
+    pub seeds: u64,
+    /// The classes that were asked for; all when none is named.
+    pub faults: Vec<String>,
+    /// The hash of the trace of the first seed: sources that tell another story are not gone on with.
+    pub first_trace: String,
+    /// Rules that were broken.
+    pub violations: Vec<Broken>,
+    /// Terms that began.
+    pub terms: u64,
+    /// Writes of leaders' work that landed.
+    pub acts: u64,
+    /// Hours of the clusters' time.
+    pub hours_simulated: f64,
+    /// Seeds that were run twice, with the same trace.
+    pub run_twice: u64,
+    /// The seed that took longest.
+    pub slowest_seed: u64,
+    /// How long that took, in seconds.
+    pub slowest_seconds: f64,
+    /// Seconds of real time.
+    pub seconds: f64,
+    /// How often each class took effect.
+    pub classes: Vec<Taken>,
+}
+
+/// A rule that a seed broke.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Broken {
+    /// The seed.
+    pub seed: u64,
+    /// The rule, by its name in docs/protocol.md.
+    pub rule: String,
+    /// What happened.
+    pub what: String,
+    /// When, in seconds of true time.
+    pub at: f64,
+}
+
+/// How often a class took effect.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Taken {
+    /// Its name, as `--fault` takes it.
+    pub class: String,
+    /// What happens.
+    pub meaning: String,
+    /// How often it did.
+    pub count: u64,
+}
+
+impl Summary {
+    /// Nothing yet, of what a campaign begins with.
+    #[must_use]
+    pub fn begin(campaign: &Campaign) -> Self {
+        let taken = |class: &Class| Taken {
+            class: class.to_string(),
+            meaning: meaning(*class),
+            count: 0,
+        };
+        Self {
+            from: campaign.from,
+            faults: campaign.classes.iter().map(Class::to_string).collect(),
+            first_trace: trace_of(campaign),
+            classes: Class::all().iter().map(taken).collect(),
+            ..Self::default()
+        }
+    }
+
+    /// What a file says, if a campaign can go on from there.
+    ///
+    /// # Errors
+    /// When it cannot be read, tells of another beginning or of other sources, or of a broken rule.
+    pub fn resume(file: &Path, campaign: &Campaign) -> Result<Self, String> {
+        let cannot = |why: &str| format!("cannot go on from {}: {why}", file.display());
+        let text = std::fs::read(file).map_err(|error| cannot(&error.to_string()))?;
+        let summary: Self = serde_json::from_slice(&text).map_err(|error| cannot(&error.to_string()))?;
+        let begun = Self::begin(campaign);
+        let names = |summary: &Self| -> Vec<String> {
+            let names = summary.classes.iter().map(|taken| taken.class.clone());
+            names.collect()
+        };
+        if (summary.from, &summary.faults) != (begun.from, &begun.faults) {
+            return Err(cannot("it begins with another seed, or has other faults"));
+        }
+        if summary.first_trace != begun.first_trace || names(&summary) != names(&begun) {
+            return Err(cannot("other sources wrote it, and a seed is another story now"));
+        }
+        match summary.violations.first() {
+            Some(broken) => Err(cannot(&format!("seed {} broke {}", broken.seed, broken.rule))),
+            None => Ok(summary),
+        }
+    }
+
+    /// Takes in what the next seeds came to.
+    pub fn add(&mut self, totals: &Totals) {
+        self.seeds += totals.seeds;
+        self.terms += totals.terms;
+        self.acts += totals.acts;
+        self.hours_simulated += hours(totals.simulated);
+        self.run_twice += totals.repeated;
+        self.seconds += totals.took.as_secs_f64();
+        let (seed, slowest) = totals.slowest;
+        if slowest.as_secs_f64() > self.slowest_seconds {
+            (self.slowest_seed, self.slowest_seconds) = (seed, slowest.as_secs_f64());
+        }
+        for (taken, class) in self.classes.iter_mut().zip(Class::all()) {
+            taken.count += totals.counts.get(*class);
+        }
+        self.violations.extend(totals.failure.iter().map(Broken::from));
+    }
+
+    /// The classes that never took effect.
+    #[must_use]
+    pub fn missing(&self) -> Vec<&str> {
+        let never = self.classes.iter().filter(|taken| taken.count == 0);
+        never.map(|taken| taken.class.as_str()).collect()
+    }
+
+    /// Writes it, as a whole or not at all.
+    ///
+    /// # Errors
+    /// When the file cannot be written.
+    pub fn write(&self, file: &Path) -> std::io::Result<()> {
+        let part = file.with_extension("part");
+        let mut text = serde_json::to_vec_pretty(self)?;
+        text.push(b'\n');
+        std::fs::write(&part, text)?;
+        std::fs::rename(&part, file)
+    }
+}
+
+impl From<&Failure> for Broken {
+    fn from(failure: &Failure) -> Self {
+        Self {
+            seed: failure.seed,
+            rule: failure.violation.rule.to_owned(),
+            what: failure.violation.what.clone(),
+            at: failure.violation.at.as_secs_f64(),
+        }
+    }
+}
+
+fn hours(time: Duration) -> f64 {
+    time.as_secs_f64() / 3600.0
+}
+
+/// What the command line says of a class.
+fn meaning(class: Class) -> String {
+    let value = class.to_possible_value();
+    let help = value.as_ref().and_then(|value| value.get_help());
+    help.map(ToString::to_string).unwrap_or_default()
+}
+
+fn trace_of(campaign: &Campaign) -> String {
+    let plan = Plan::new(campaign.from, &campaign.classes);
+    format!("{:016x}", run(&plan, Tracing::Hash).hash)
+}
