@@ -316,6 +316,7 @@ fn created(create: &LeaseCreate, revision: Revision) -> LeaderLease {
         revision,
         record: create.record(),
         strategy: None,
+        controls: None,
     }
 }
 
