@@ -353,9 +353,6 @@ impl Election {
     /// What people ask for counts from when it is seen.
     fn remember_controls(&mut self, now: Mono, before: Option<&LeaderLease>, after: Option<&LeaderLease>) {
         let [before, after] = [before, after].map(|lease| lease.and_then(|lease| lease.controls.as_deref()));
-        if before == after {
-            return;
-        }
         let hold = |controls: Option<&Controls>| controls.and_then(Controls::hold).cloned();
         if hold(before) != hold(after) {
             self.hold_from = hold(after).map(|_| now);

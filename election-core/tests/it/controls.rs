@@ -122,15 +122,15 @@ fn a_hold_ends_by_the_electors_own_clock() {
     assert_eq!(nominee(&cluster), Some("charlie"));
 }
 
-/// A gap of the watch in which nothing changed does not begin it anew.
 #[test]
-fn a_list_after_a_gap_does_not_prolong_a_hold() {
+fn neither_a_gap_nor_another_wish_prolongs_a_hold() {
     let mut cluster = led_by_alpha("1.28");
     cluster.control("demo", |controls| controls.hold = Some("5s".parse()));
     let mut cluster = listed(cluster);
     cluster.until(Duration::from_secs(3));
     cluster.lose();
     cluster.list();
+    cluster.control("demo", |controls| controls.pin = Some("charlie".into()));
     cluster.until(Duration::from_secs(5));
     assert_eq!(nominee(&cluster), Some("charlie"));
 }
