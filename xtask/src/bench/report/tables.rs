@@ -204,9 +204,10 @@ pub(super) fn short(run: &PeersRun) -> String {
             .filter(|failure| failure.system == system)
             .count();
         if failed > 0 {
+            let trials = if failed == 1 { "trial" } else { "trials" };
             let _ = writeln!(
                 text,
-                "\n{}: {failed} further trials had no next leader within a minute.",
+                "\n{}: {failed} further {trials} had no next leader within a minute.",
                 system.label()
             );
         }
