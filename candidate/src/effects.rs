@@ -87,7 +87,7 @@ impl Effects {
             deadline: term.deadline.before(margin),
             stop: None,
         });
-        let fence = Fence::open(self.clock.clone(), term.deadline, margin);
+        let fence = Fence::open(self.clock.clone(), term.deadline, margin, term.timing.deadline);
         let armed = self.guardian.guard(term.deadline);
         tracing::info!(
             lease = %self.settings.lease, identity = %self.settings.identity, term = term.transitions,

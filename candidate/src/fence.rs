@@ -45,7 +45,7 @@ pub enum FenceClosed {
 /// How the last write of a term ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Drained {
-    /// No write can land any more: each was answered, or the deadline that it was sent under has passed.
+    /// No write is expected to land any more: each was answered, or was given up long ago, or the deadline has passed.
     pub(crate) clean: bool,
 }
 
@@ -54,6 +54,8 @@ pub(crate) struct Fence {
     clock: SharedClock,
     gate: watch::Sender<Gate>,
     writes: watch::Sender<Writes>,
+    /// How far ahead of a renewal its deadline lies.
+    reach: Duration,
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -79,14 +81,14 @@ impl Gate {
 #[derive(Clone, Copy, Debug, Default)]
 struct Writes {
     in_flight: usize,
-    /// Until when a write that was given up may land as far as this term is concerned. After the deadline that it was
-    /// sent under, another leader could have been there anyway, and waiting longer protects nobody.
+    /// Until when a write that was given up is waited for: as long after that as the deadline reaches, however many
+    /// renewals come in between. Had the leader died instead, the next one would have waited about as long.
     uncertain_until: Option<Mono>,
 }
 
 impl Fence {
-    /// Lets writes pass until a margin before the deadline.
-    pub(crate) fn open(clock: SharedClock, deadline: Mono, margin: Duration) -> Arc<Self> {
+    /// Lets writes pass until a margin before the deadline, which lies `reach` after the sending of the last renewal.
+    pub(crate) fn open(clock: SharedClock, deadline: Mono, margin: Duration, reach: Duration) -> Arc<Self> {
         let (gate, _) = watch::channel(Gate {
             deadline,
             limit: None,
@@ -94,7 +96,12 @@ impl Fence {
             closed: false,
         });
         let (writes, _) = watch::channel(Writes::default());
-        Arc::new(Self { clock, gate, writes })
+        Arc::new(Self {
+            clock,
+            gate,
+            writes,
+            reach,
+        })
     }
 
     /// The deadline moves: on with a renewal, or back when somebody lowered the duration on the lease.
@@ -141,8 +148,11 @@ impl Fence {
             () = self.expired() => {}
         }
         let writes = *writes.borrow();
-        let unanswered = (writes.in_flight > 0).then(|| self.gate.borrow().deadline);
-        let until = writes.uncertain_until.max(unanswered);
+        let deadline = self.gate.borrow().deadline;
+        let until = match writes.in_flight {
+            0 => writes.uncertain_until.map(|until| until.min(deadline)),
+            _ => Some(deadline),
+        };
         Drained {
             clean: until.is_none_or(|until| until <= self.clock.now()),
         }
@@ -230,7 +240,8 @@ impl Write {
 
 impl Drop for Write {
     fn drop(&mut self) {
-        let abandoned = (self.sent && !self.answered).then(|| self.fence.gate.borrow().deadline);
+        let fence = &self.fence;
+        let abandoned = (self.sent && !self.answered).then(|| fence.clock.now() + fence.reach);
         self.fence.writes.send_modify(|writes| {
             writes.in_flight -= 1;
             writes.uncertain_until = writes.uncertain_until.max(abandoned);

@@ -115,11 +115,10 @@ async fn lead(place: &Place, program: &Program, leadership: Leadership) {
         name,
         ..
     } = place;
-    let margin = program
+    let timing = program
         .timing
-        .term(program.timing.lease_duration().min(program.granted))
-        .stop_grace
-        / 4;
+        .term(program.timing.lease_duration().min(program.granted));
+    let margin = timing.stop_grace / 4;
     let token = leadership.token().clone();
     let lease = &program.lease;
     shared.say(format_args!("{name} leads {lease} with token {token}"));
@@ -129,7 +128,13 @@ async fn lead(place: &Place, program: &Program, leadership: Leadership) {
         let now = watch.current();
         now.kill_at.unwrap_or(now.deadline) + margin
     });
-    let term = Term::new((*pid, name.clone()), clock.clone(), known, token.clone());
+    let term = Term::new(
+        (*pid, name.clone()),
+        clock.clone(),
+        known,
+        timing.deadline,
+        token.clone(),
+    );
     shared.ledger().begins(shared.truth.now(), lease, term);
     let work = work(place.clone(), program.clone(), leadership.client(), token);
     match program.style {

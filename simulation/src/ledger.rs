@@ -48,8 +48,10 @@ pub(crate) struct Term {
     running: bool,
     /// What was known when the guard last existed.
     deadline: Mono,
-    /// Requests of its work that may still land.
-    under_way: BTreeSet<u64>,
+    /// Requests of its work that may still land, and how long somebody who gave them up has to wait.
+    under_way: BTreeMap<u64, Mono>,
+    /// How far ahead of a renewal its deadline lies.
+    reach: Duration,
 }
 
 impl Term {
@@ -57,6 +59,7 @@ impl Term {
         (pid, name): (Pid, Arc<str>),
         clock: Arc<MachineClock>,
         known: Deadline,
+        reach: Duration,
         token: FencingToken,
     ) -> Self {
         let mut term = Self {
@@ -67,7 +70,8 @@ impl Term {
             token,
             running: true,
             deadline: Mono::default(),
-            under_way: BTreeSet::new(),
+            under_way: BTreeMap::new(),
+            reach,
         };
         term.look();
         term
@@ -84,6 +88,12 @@ impl Term {
     fn is_open(&mut self) -> bool {
         self.look();
         self.clock.now() < self.deadline
+    }
+
+    /// Whether a request of its work may still land, as far as the process could know.
+    fn may_be_written_for(&self) -> bool {
+        let now = self.clock.now();
+        self.under_way.values().any(|until| now < *until)
     }
 
     fn may_act(&mut self) -> bool {
@@ -162,7 +172,7 @@ impl Ledger {
             ));
         }
         for other in book.terms.iter_mut().filter(|other| !other.running) {
-            if !other.under_way.is_empty() && other.is_open() {
+            if other.may_be_written_for() && other.is_open() {
                 let (new, old) = (&term.name, &other.name);
                 let what = format!("{new} begins on {lease} while a request of {old}'s work is under way");
                 broken = Some(("S6", what));
@@ -257,7 +267,7 @@ impl Ledger {
         let may_act = term.is_some_and(|term| {
             let may_act = term.may_act();
             if may_act {
-                term.under_way.insert(request);
+                term.under_way.insert(request, term.clock.now() + term.reach);
             }
             may_act
         });
@@ -317,6 +327,7 @@ mod tests {
                 (pid, format!("process-{pid}").into()),
                 Arc::new(clock),
                 Box::new(move || *known.lock().unwrap()),
+                Duration::from_millis(lasts),
                 FencingToken::new(Revision::new(token)),
             );
             let (at, lease) = (self.truth.now(), self.lease.clone());
@@ -441,6 +452,23 @@ mod tests {
                 broken,
                 "answered: {answered}, second term at {begins} ms"
             );
+        }
+    }
+
+    /// A process that renewed meanwhile need not wait for ever for a request that is lost.
+    #[tokio::test(start_paused = true)]
+    async fn a_request_of_long_ago_holds_nobody_up() {
+        for (begins, broken) in [(1400, Some("S6")), (1501, None)] {
+            let mut scene = Scene::new();
+            let deadline = scene.begins(1, "5", 1000, 1000);
+            let lease = scene.lease.clone();
+            scene.until(500).await;
+            scene.ledger.work_sent(scene.truth.now(), &lease, 1, 70);
+            *deadline.lock().unwrap() = Mono::from_nanos(1_900_000_000);
+            scene.ledger.ends(&lease, 1);
+            scene.until(begins).await;
+            scene.begins(2, "6", 1000, 1000);
+            assert_eq!(scene.rule(), broken, "second term at {begins} ms");
         }
     }
 

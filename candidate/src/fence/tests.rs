@@ -67,7 +67,12 @@ fn term(replies: impl IntoIterator<Item = Reply>) -> Term {
         replies: Mutex::new(replies.into_iter().collect()),
         ..Server::default()
     });
-    let fence = Fence::open(clock.clone(), TokioClock::ORIGIN + DEADLINE, Duration::ZERO);
+    let fence = Fence::open(
+        clock.clone(),
+        TokioClock::ORIGIN + DEADLINE,
+        Duration::ZERO,
+        DEADLINE,
+    );
     Term {
         client: fenced(server.client(), fence.clone()),
         clock,
@@ -246,7 +251,7 @@ async fn the_last_write_ends_a_margin_before_the_watchdog_looks() {
     });
     let clock: SharedClock = Arc::new(TokioClock::new(Wall::from_micros(0)));
     let margin = Duration::from_millis(250);
-    let fence = Fence::open(clock.clone(), TokioClock::ORIGIN + DEADLINE, margin);
+    let fence = Fence::open(clock.clone(), TokioClock::ORIGIN + DEADLINE, margin, DEADLINE);
     let request = Request::put("/x").body(Body::empty()).unwrap();
     let result = fenced(server.client(), fence.clone()).send(request).await;
     assert_eq!(
@@ -303,6 +308,25 @@ async fn a_write_that_was_given_up_is_uncertain_until_the_deadline() {
         term.clean().await,
         "another leader could be there by now in any case"
     );
+}
+
+/// Invariant S6: a renewal just after it does not make a write that was given up any older.
+#[tokio::test(start_paused = true)]
+async fn renewals_do_not_shorten_the_time_that_a_write_which_was_given_up_has_to_land() {
+    let (_answer, reply) = later();
+    let term = term([reply]);
+    tokio::select! {
+        result = term.write() => panic!("nobody answers: {result:?}"),
+        () = term.at(11) => {}
+    }
+    term.fence.extend(TokioClock::ORIGIN + Duration::from_secs(23));
+    term.at(22).await;
+    assert!(!term.clean().await);
+    term.at(23).await;
+    assert!(term.clean().await);
+    // Later renewals do not make it wait for ever.
+    term.fence.extend(TokioClock::ORIGIN + Duration::from_secs(35));
+    assert!(term.clean().await);
 }
 
 #[tokio::test(start_paused = true)]
@@ -387,7 +411,7 @@ async fn the_clock_is_read_at_each_step_and_not_only_awaited() {
         replies: Mutex::new([reply].into()),
         ..Server::default()
     });
-    let fence = Fence::open(clock.clone(), Mono::from_nanos(10), Duration::ZERO);
+    let fence = Fence::open(clock.clone(), Mono::from_nanos(10), Duration::ZERO, DEADLINE);
     let client = fenced(server.client(), fence);
     let request = Request::put("/x").body(Body::empty()).unwrap();
     let jump = async {
