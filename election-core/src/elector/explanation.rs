@@ -31,6 +31,8 @@ pub struct Explanation {
     pub controls: Controls,
     /// How long preemption stays on hold: `Some(None)` until somebody releases it.
     pub on_hold: Option<Option<Duration>>,
+    /// Whose process comes last, because somebody asked it to step down.
+    pub stepping_down: Option<Identity>,
     /// The decision.
     pub step: Step,
     /// The candidates, the best first.
@@ -82,6 +84,7 @@ impl Explanation {
             on_hold: election
                 .hold(now)
                 .map(|hold| hold.until.map(|until| until.since(now))),
+            stepping_down: order.wishes.stepping_down.cloned(),
             step,
             candidates,
         }
