@@ -90,9 +90,13 @@ pub(crate) fn plan(wish: &Wish, survey: &Survey, key: &LeaseKey) -> Result<Plan,
                     "Nobody preempts the holder for {seconds} s, counted by the elector from when it sees this; a vacancy is \
                      filled as always."
                 ),
-                None => "Nobody preempts the holder until `kubectl leases release-hold`; a vacancy is filled as always.".to_owned(),
+                None => format!(
+                    "Nobody preempts the holder until `{}`; a vacancy is filled as always.",
+                    command("release-hold", key)
+                )
+                .to_owned(),
             },
-            done: "on hold".to_owned(),
+            done: "put on hold".to_owned(),
             event: ("HoldRequested", "Hold"),
         }),
         Wish::ReleaseHold => Ok(Plan {
@@ -110,6 +114,10 @@ pub(crate) fn plan(wish: &Wish, survey: &Survey, key: &LeaseKey) -> Result<Plan,
             event: ("Unpinned", "Pin"),
         }),
     }
+}
+
+fn command(name: &str, key: &LeaseKey) -> String {
+    format!("kubectl leases {name} -n {} {}", key.namespace(), key.name())
 }
 
 fn step_down(survey: &Survey, lease: &LeaderLease, to: Option<&Identity>) -> Result<Plan, String> {
@@ -134,13 +142,14 @@ fn step_down(survey: &Survey, lease: &LeaderLease, to: Option<&Identity>) -> Res
             let others = candidates.iter().filter(|one| one.identity != *holder);
             let names: Vec<_> = others.map(|one| one.identity.to_string()).collect();
             if names.is_empty() {
-                "there is no other".to_owned()
+                "nobody".to_owned()
             } else {
                 names.join(", ")
             }
         };
         let known = candidates.iter().find(|one| one.identity == *to);
-        let known = known.ok_or_else(|| format!("{to} is no candidate for {key}: {}", names()))?;
+        let known =
+            known.ok_or_else(|| format!("{to} is no candidate for {key}; the others are: {}", names()))?;
         if known.silent.is_none() {
             return Err(format!(
                 "{to} is hand-written: no process stands behind it that could be nominated"
@@ -170,10 +179,10 @@ fn step_down(survey: &Survey, lease: &LeaderLease, to: Option<&Identity>) -> Res
         ],
         warnings,
         meaning: format!(
-            "This process of {holder} leads again only when nobody else can, until it ends or `kubectl leases step-down \
-             --cancel`."
+            "This process of {holder} leads again only when nobody else can, until it ends or `{} --cancel`.",
+            command("step-down", key)
         ),
-        done: format!("{holder} asked to step down"),
+        done: format!("step-down of {holder} requested"),
         event: ("StepDownRequested", "StepDown"),
     })
 }
@@ -197,8 +206,8 @@ fn pin(survey: &Survey, key: &LeaseKey, identity: &Identity) -> Plan {
         notes: vec![(wire::PIN, Some(identity.to_string()))],
         warnings: warning.into_iter().collect(),
         meaning: format!(
-            "{identity} leads whenever it can, whatever its versions, until `kubectl leases unpin`; while it cannot, the others \
-             do."
+            "{identity} leads whenever it can, whatever its versions, until `{}`; while it cannot, the others do.",
+            command("unpin", key)
         ),
         done: format!("pinned to {identity}"),
         event: ("Pinned", "Pin"),

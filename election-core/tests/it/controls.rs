@@ -253,3 +253,13 @@ fn a_wish_is_tried_at_once_after_failed_preemptions() {
     });
     assert_eq!(nominee(&cluster), Some("charlie"));
 }
+
+#[test]
+fn a_step_down_overrides_a_pin() {
+    let mut cluster = listed(led_by_alpha("1.30"));
+    cluster.control("demo", |controls| {
+        controls.pin = Some("alpha".into());
+        controls.step_down = Some("alpha/process-alpha".parse());
+    });
+    assert_eq!(nominee(&cluster), Some("bravo"));
+}

@@ -80,7 +80,7 @@ impl Forget {
             self.steering.say(out, lease, "forgotten")?;
             if dry_run == DryRun::None {
                 let (_, who) = self.steering.remark(&session, None).await;
-                let note = format!("Candidate forgotten, by {who}");
+                let note = format!("candidate forgotten by {who}");
                 let told = session
                     .cluster
                     .tell(lease, "CandidateForgotten", "Forget", note)

@@ -80,6 +80,18 @@ pub(crate) struct Steering {
 }
 
 impl Steering {
+    /// For somebody who has been asked already.
+    pub(crate) fn confirmed() -> Self {
+        Self {
+            namespace: None,
+            dry_run: DryRun::None,
+            yes: true,
+            reason: None,
+            output: None,
+            connection: Connection::default(),
+        }
+    }
+
     pub(crate) async fn open(&self) -> Result<Session, Error> {
         let place = Place {
             namespace: self.namespace.clone(),
@@ -114,7 +126,7 @@ impl Steering {
             .who()
             .await
             .unwrap_or_else(|| "an unknown user".to_owned());
-        let when = rfc3339(now.unwrap_or_else(local_wall));
+        let when = rfc3339(whole_second(now.unwrap_or_else(local_wall)));
         let why = self
             .reason
             .as_ref()
@@ -139,7 +151,7 @@ impl Steering {
 
     /// Carries a wish out; the lease as it then is, and when that was. `None` when it was like that before, or is only
     /// rehearsed.
-    async fn carry_out(
+    pub(crate) async fn carry_out(
         &self,
         session: &Session,
         name: &str,
@@ -181,7 +193,7 @@ impl Steering {
                 return Ok(None);
             }
             let (reason, action) = plan.event;
-            let note = format!("{}, by {who}", upper(&plan.done));
+            let note = format!("{} by {who}", plan.done);
             if let Err(error) = session.cluster.tell(&written, reason, action, note).await {
                 writeln!(err, "Warning: it was done, but no Event tells of it: {error}")?;
             }
@@ -193,15 +205,13 @@ impl Steering {
     }
 }
 
+/// People need no more.
+fn whole_second(wall: Wall) -> Wall {
+    Wall::from_micros(wall.as_micros() - wall.as_micros().rem_euclid(1_000_000))
+}
+
 /// How often a conflict is answered by another look.
 const ATTEMPTS: u32 = 5;
-
-fn upper(text: &str) -> String {
-    let mut letters = text.chars();
-    letters
-        .next()
-        .map_or_else(String::new, |first| first.to_uppercase().chain(letters).collect())
-}
 
 /// The leases at one moment.
 pub(crate) struct Seen {
@@ -453,7 +463,7 @@ fn whole_seconds(length: Duration) -> Result<NonZeroU32, Error> {
     let seconds = u32::try_from(length.as_millis().div_ceil(1000))
         .ok()
         .and_then(NonZeroU32::new);
-    seconds.ok_or_else(|| Error::Steer(format!("{length:?} is no time to hold a lease for")))
+    seconds.ok_or_else(|| Error::Steer(format!("nothing is held for {length:?}: write at least 1s")))
 }
 
 // --- release-hold, pin and unpin ------------------------------------------------------------------------------------
