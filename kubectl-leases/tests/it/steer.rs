@@ -12,7 +12,7 @@ use kube::api::ListParams;
 use serde_json::json;
 
 use crate::fixtures::{candidate, electors, hand_written, held, ordinary, released, sample};
-use crate::stage::{Stage, apply};
+use crate::stage::{Stage, apply, documented};
 
 const DEMO: &str = "default/demo";
 
@@ -27,6 +27,13 @@ fn fleet() -> Vec<Lease> {
         candidate("default/delta", DEMO, "1.28", "1.28", 1_000),
         hand_written("default/echo", DEMO, "1.27"),
     ]
+}
+
+/// What a terminal shows: what is said before comes before what was done.
+async fn screen(stage: &Stage, args: &str) -> String {
+    let ended = stage.run(args).await;
+    assert_eq!(ended.code, "0", "{}", ended.stderr);
+    format!("$ kubectl leases {args}\n{}{}", ended.stderr, ended.stdout)
 }
 
 async fn lease(stage: &Stage, name: &str) -> Lease {
@@ -65,10 +72,14 @@ async fn what_would_come_of_it_is_said_before() {
         "pin demo delta --dry-run=client",
         "forget delta echo --dry-run=client",
     ] {
-        screens += &stage.screen(args).await;
+        screens += &screen(&stage, args).await;
         screens.push('\n');
     }
     insta::assert_snapshot!(screens);
+    documented(
+        "step-down",
+        &screen(&stage, "step-down demo --to charlie --dry-run=client").await,
+    );
     let lease = lease(&stage, "demo").await;
     assert_eq!(
         wire::read_leader(&lease).unwrap().controls,
@@ -127,7 +138,7 @@ async fn holds_and_pins_come_and_go() {
         "unpin demo --yes -o name",
         "unpin demo --yes",
     ] {
-        screens += &stage.screen(args).await;
+        screens += &screen(&stage, args).await;
         screens.push('\n');
     }
     insta::assert_snapshot!(screens);
