@@ -6,7 +6,7 @@ use std::time::Duration;
 use clap::Args;
 use election_core::{IdentityLease, LeaseKey, LeaseState};
 
-use super::steer::{DryRun, Seen, Steering};
+use super::steering::{DryRun, Seen, Steering};
 use crate::cli::{Found, Terminal};
 use crate::cluster::{Error, Outcome};
 use crate::connection::lease_name;

@@ -7,6 +7,7 @@ pub(crate) mod forget;
 pub(crate) mod misc;
 pub(crate) mod status;
 pub(crate) mod steer;
+pub(crate) mod steering;
 pub(crate) mod timeline;
 pub(crate) mod top;
 pub(crate) mod watch;

@@ -10,7 +10,7 @@ use election_core::{LeaseKey, Strategy};
 use futures::StreamExt;
 use k8s_openapi::api::coordination::v1::Lease;
 
-use super::steer::Steering;
+use super::steering::Steering;
 use crate::cli::{Found, Terminal};
 use crate::cluster::{Cluster, Error};
 use crate::connection::{Connection, Place, Session};
