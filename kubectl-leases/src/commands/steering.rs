@@ -7,7 +7,7 @@ use election_core::{LeaseKey, Strategy, Wall};
 use k8s_openapi::api::coordination::v1::Lease;
 use kube::ResourceExt;
 
-use crate::cli::{Found, Terminal};
+use crate::cli::Terminal;
 use crate::cluster::{Error, Outcome};
 use crate::connection::{Connection, Place, Session};
 use crate::electors::Electors;
