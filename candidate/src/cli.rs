@@ -205,6 +205,14 @@ async fn join(args: &RunArgs) -> anyhow::Result<Candidate> {
         .timing(args.knobs.timing())
         // The keeper stops the program at its deadline, also when this process is stopped.
         .overrun(Overrun::Report);
+    if args.direct && args.knobs.lease_duration < SHARED_WITH_CLIENT_GO {
+        tracing::warn!(
+            lease = %args.lease,
+            "a lease duration of {} is too short to share this lease with client-go programs, which tell renewals apart by whole \
+             seconds: use at least {SHARED_WITH_CLIENT_GO}, or no such program beside this one",
+            args.knobs.lease_duration,
+        );
+    }
     builder = match (args.direct, args.assume_unheld) {
         (false, _) => builder,
         (true, false) => builder.direct(),
@@ -221,6 +229,9 @@ async fn join(args: &RunArgs) -> anyhow::Result<Candidate> {
     }
     Ok(builder.join().await?)
 }
+
+/// Client-go may take a lease two seconds early (docs/protocol.md, "Direct mode"), and a leader stops at 4/5 of its duration.
+const SHARED_WITH_CLIENT_GO: LeaseSeconds = LeaseSeconds::new(10).unwrap();
 
 /// Says on stderr what went wrong, with its causes, on one line.
 pub(crate) fn complain(error: &anyhow::Error) {

@@ -48,6 +48,7 @@ fn election(record: Record) -> Election {
             revision: Revision::new("1"),
             record,
             strategy: None,
+            controls: None,
         },
     );
     election

@@ -5,9 +5,11 @@
 //!
 //! Invariant: S8, no write here can be made without a base, and a create has no holder.
 
+use alloc::boxed::Box;
 use alloc::string::String;
 use core::fmt;
 
+use crate::control::Controls;
 use crate::names::{Identity, Incarnation, LeaseKey, Revision, Uid};
 use crate::strategy::Strategy;
 use crate::time::{LeaseSeconds, Wall};
@@ -48,6 +50,8 @@ pub struct LeaderLease {
     pub record: Record,
     /// The strategy that its annotation asks for, or the text that names none.
     pub strategy: Option<Result<Strategy, String>>,
+    /// What people ask of its election; `None` when nothing.
+    pub controls: Option<Box<Controls>>,
 }
 
 /// The state of a leader lease, read from the lease alone.
@@ -428,6 +432,7 @@ mod tests {
                 elected: true,
             },
             strategy: None,
+            controls: None,
         }
     }
 

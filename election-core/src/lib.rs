@@ -31,6 +31,7 @@
 extern crate alloc;
 
 pub mod candidate;
+mod control;
 pub mod elector;
 mod identity;
 mod item;
@@ -45,6 +46,7 @@ mod version;
 pub mod wire;
 
 pub use candidate::Candidate;
+pub use control::{Control, Controls, Hold, ParseControlError, StepDown};
 pub use elector::{Election, Elector};
 pub use identity::{IdentityLease, Refusal};
 pub use item::{ELECTORS_LEASE, Item, NODE_LEASE_NAMESPACE, may_be_leader_lease};

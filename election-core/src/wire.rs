@@ -7,6 +7,7 @@
 mod facts;
 
 use alloc::borrow::ToOwned;
+use alloc::boxed::Box;
 use alloc::collections::BTreeMap;
 use alloc::string::{String, ToString};
 use alloc::vec::Vec;
@@ -15,6 +16,7 @@ use k8s_openapi::api::coordination::v1::Lease;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::{MicroTime, ObjectMeta, OwnerReference};
 use k8s_openapi::jiff::Timestamp;
 
+use crate::control::{Controls, first_word};
 use crate::identity::{IdentityLease, Refusal};
 pub use crate::item::{ELECTORS_LEASE, Item, NODE_LEASE_NAMESPACE, may_be_leader_lease};
 use crate::lease::{LeaderLease, LeaseCreate, LeaseWrite, Record};
@@ -38,6 +40,14 @@ pub const END_OF_TERM: &str = "coordination.k8s.io/end-of-term";
 pub const PREFERRED_HOLDER: &str = "coordinated-election.io/preferred-holder";
 /// Leader lease: the strategy that it asks for.
 pub const STRATEGY: &str = "coordinated-election.io/strategy";
+/// Leader lease: no preemption ([`crate::Hold`]).
+pub const HOLD: &str = "coordinated-election.io/hold";
+/// Leader lease: the identity that leads whenever it can.
+pub const PIN: &str = "coordinated-election.io/pin";
+/// Leader lease: the process that should not lead while anybody else can ([`crate::StepDown`]).
+pub const STEP_DOWN: &str = "coordinated-election.io/step-down";
+/// Leader lease: the identity that comes first while the step-down stands.
+pub const STEP_DOWN_TO: &str = "coordinated-election.io/step-down-to";
 /// Both: a fresh value for each start of a process.
 pub const INCARNATION: &str = "coordinated-election.io/incarnation";
 
@@ -97,7 +107,20 @@ fn leader(facts: &Facts<'_>) -> Option<LeaderLease> {
             elected: note(ELECTED_BY) == Some(ELECTED_BY_VALUE),
         },
         strategy: note(STRATEGY).map(|text| text.parse().map_err(|_| shorten(text))),
+        controls: controls(facts),
     })
+}
+
+fn controls(facts: &Facts<'_>) -> Option<Box<Controls>> {
+    let note = |name: &str| facts.note(name).filter(|text| !first_word(text).is_empty());
+    let identity = |text: &str| Identity::new(first_word(text));
+    let controls = Controls {
+        hold: note(HOLD).map(str::parse),
+        pin: note(PIN).map(identity),
+        step_down: note(STEP_DOWN).map(str::parse),
+        step_down_to: note(STEP_DOWN_TO).map(identity),
+    };
+    (!controls.is_empty()).then(|| Box::new(controls))
 }
 
 fn identity_of(facts: &Facts<'_>) -> Option<IdentityLease> {

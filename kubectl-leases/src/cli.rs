@@ -11,8 +11,10 @@ use crate::cluster::Error;
 use crate::commands::candidates::Candidates;
 use crate::commands::doctor::Doctor;
 use crate::commands::explain::Explain;
+use crate::commands::forget::Forget;
 use crate::commands::misc::{Completion, Man, Version};
 use crate::commands::status::Status;
+use crate::commands::steer::{HoldArgs, PinArgs, ReleaseHoldArgs, StepDownArgs, UnpinArgs};
 use crate::commands::timeline::TimelineArgs;
 use crate::commands::top::Top;
 use crate::commands::watch::Watch;
@@ -36,6 +38,12 @@ enum Command {
     Watch(Box<Watch>),
     Timeline(Box<TimelineArgs>),
     Top(Box<Top>),
+    StepDown(Box<StepDownArgs>),
+    Hold(Box<HoldArgs>),
+    ReleaseHold(Box<ReleaseHoldArgs>),
+    Pin(Box<PinArgs>),
+    Unpin(Box<UnpinArgs>),
+    Forget(Box<Forget>),
     Completion(Completion),
     Version(Box<Version>),
     #[command(hide = true)]
@@ -52,6 +60,9 @@ Examples:
 
   # Is anything wrong, and what is to be done about it?
   kubectl leases doctor -A
+
+  # Let the leader give way, and wait until another one leads.
+  kubectl leases step-down -n kube-system sample-controller --wait
 
 Exit code: 0, also when there is nothing to show; 1 on errors and for wrong
 flags; 2 when a command that looks for problems has found some.";
@@ -81,16 +92,19 @@ pub struct Terminal {
     pub color: bool,
     /// What was shown can be painted over.
     pub live: bool,
+    /// Somebody sits at the input and can be asked.
+    pub asks: bool,
 }
 
 impl Terminal {
-    /// What stdout is. `NO_COLOR` is honoured.
+    /// What stdin and stdout are. `NO_COLOR` is honoured.
     #[must_use]
-    pub fn of_stdout() -> Self {
+    pub fn of_this_process() -> Self {
         let live = io::stdout().is_terminal() && std::env::var_os("TERM").is_none_or(|term| term != "dumb");
         Self {
             color: live && std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty()),
             live,
+            asks: io::stdin().is_terminal(),
         }
     }
 }
@@ -118,6 +132,12 @@ pub async fn run(
         Command::Watch(watch) => watch.run(out, err).await,
         Command::Timeline(timeline) => timeline.run(out, err).await,
         Command::Top(top) => top.run(terminal).await,
+        Command::StepDown(args) => args.run(terminal, out, err).await,
+        Command::Hold(args) => args.run(terminal, out, err).await,
+        Command::ReleaseHold(args) => args.run(terminal, out, err).await,
+        Command::Pin(args) => args.run(terminal, out, err).await,
+        Command::Unpin(args) => args.run(terminal, out, err).await,
+        Command::Forget(args) => args.run(terminal, out, err).await,
         Command::Completion(completion) => completion.run(out),
         Command::Version(version) => version.run(out).await,
         Command::Man(man) => man.run(),

@@ -1,6 +1,8 @@
 //! The requests of the plugin, and what their failures are called.
 //!
-//! It only reads. What the Leases mean is in `survey.rs`.
+//! What changes something is in `cluster/writes.rs`. What the Leases mean is in `survey.rs`.
+
+mod writes;
 
 use std::collections::BTreeSet;
 use std::error::Error as StdError;
@@ -26,6 +28,7 @@ use tower::util::MapResponseLayer;
 
 use crate::config::ConfigError;
 use crate::moment::ServerClock;
+pub(crate) use writes::Outcome;
 
 /// Why nothing could be shown.
 #[derive(Debug, thiserror::Error)]
@@ -79,6 +82,20 @@ pub enum Error {
         /// The server's words, which name the user and the permission.
         message: String,
     },
+    /// Who asks may not change it.
+    #[error(
+        "Error from server (Forbidden): {message}\nThis command needs {verb} on leases.coordination.k8s.io: bind a role that \
+         grants it"
+    )]
+    MayNotWrite {
+        /// The server's words, which name the user and the permission.
+        message: String,
+        /// The verb.
+        verb: &'static str,
+    },
+    /// What was asked for makes no sense now.
+    #[error("error: {0}")]
+    Steer(String),
     /// There is no such lease.
     #[error(
         "Error from server (NotFound): leases.coordination.k8s.io {name:?} not found in namespace {namespace:?}"

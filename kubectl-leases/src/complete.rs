@@ -8,9 +8,11 @@ use std::ffi::{OsStr, OsString};
 use std::io::Write;
 use std::path::Path;
 use std::process::ExitCode;
+use std::sync::Arc;
 
 use clap::{ArgMatches, CommandFactory, FromArgMatches};
 use clap_complete::engine::complete;
+use election_core::{IdentityLease, LeaseKey};
 
 use crate::cli::Cli;
 use crate::connection::{Connection, Place};
@@ -60,7 +62,7 @@ pub async fn run(words: Vec<OsString>, out: &mut impl Write) -> ExitCode {
         lines.retain(|line| !line.starts_with('-'));
     }
     if !prefix.starts_with('-') {
-        lines.extend(leases(before, &prefix).await.unwrap_or_default());
+        lines.extend(names(before, &prefix).await.unwrap_or_default());
     }
     let directive = if wants_file(before) { DEFAULT } else { NO_FILES };
     lines.push(directive.to_owned());
@@ -75,21 +77,29 @@ fn wants_file(before: &[OsString]) -> bool {
     matches!(flag, "--kubeconfig" | "--certificate-authority" | "--svg")
 }
 
-/// The names of the leases, where one is asked for; nothing when the cluster does not say.
-async fn leases(before: &[OsString], prefix: &str) -> Option<Vec<String>> {
+/// The names of leases or of candidates, where one is asked for; nothing when the cluster does not say.
+async fn names(before: &[OsString], prefix: &str) -> Option<Vec<String>> {
     let command = Cli::command().ignore_errors(true);
-    let names = [OsString::from("kubectl-leases")];
-    let matches = command.try_get_matches_from(names.iter().chain(before)).ok()?;
+    let program = [OsString::from("kubectl-leases")];
+    let matches = command.try_get_matches_from(program.iter().chain(before)).ok()?;
     let (name, matches) = matches.subcommand()?;
     let of = Cli::command().find_subcommand(name)?.clone();
-    let positional = of.get_positionals().next()?.get_id().clone();
-    // A flag whose value is still to come swallows the word, and a lease that is named already is enough.
-    let named = matches.try_contains_id(positional.as_str()).ok()?
-        && matches.value_source(positional.as_str()).is_some();
-    if positional.as_str() != "name" || named || expects_value(&of, before) {
+    if before.last().is_some_and(|word| word == "--to") {
+        return candidates(matches, prefix).await;
+    }
+    // A flag whose value is still to come swallows the word, and what is named already is enough.
+    if expects_value(&of, before) {
         return None;
     }
-    names_in_cluster(matches, prefix).await
+    let open = of.get_positionals().find(|arg| {
+        let given = matches.value_source(arg.get_id().as_str()).is_some();
+        !given || arg.get_id() == "names"
+    })?;
+    match open.get_id().as_str() {
+        "name" => leases(matches, prefix).await,
+        "identity" | "names" => candidates(matches, prefix).await,
+        _ => None,
+    }
 }
 
 fn expects_value(command: &clap::Command, before: &[OsString]) -> bool {
@@ -105,7 +115,7 @@ fn expects_value(command: &clap::Command, before: &[OsString]) -> bool {
         .any(|arg| is(arg) && arg.get_action().takes_values())
 }
 
-async fn names_in_cluster(matches: &ArgMatches, prefix: &str) -> Option<Vec<String>> {
+async fn survey(matches: &ArgMatches) -> Option<(Survey, String)> {
     let connection = Connection::from_arg_matches(matches).ok()?;
     let place = Place {
         namespace: matches.get_one::<String>("namespace").cloned(),
@@ -115,6 +125,11 @@ async fn names_in_cluster(matches: &ArgMatches, prefix: &str) -> Option<Vec<Stri
     let leases = session.cluster.leases().await.ok()?;
     let moment = Moment::of(session.cluster.clock.now(), &leases);
     let survey = Survey::new(&leases, moment, election_core::Strategy::default());
+    Some((survey, session.namespace))
+}
+
+async fn leases(matches: &ArgMatches, prefix: &str) -> Option<Vec<String>> {
+    let (survey, _) = survey(matches).await?;
     let names = survey
         .coordinated()
         .into_iter()
@@ -124,4 +139,27 @@ async fn names_in_cluster(matches: &ArgMatches, prefix: &str) -> Option<Vec<Stri
         format!("{}\t{} by {holder}", status.name, status.state_words())
     };
     Some(names.map(line).collect())
+}
+
+/// Those of the lease that is named, or all.
+async fn candidates(matches: &ArgMatches, prefix: &str) -> Option<Vec<String>> {
+    let (survey, namespace) = survey(matches).await?;
+    let name = matches.try_get_one::<String>("name").ok().flatten();
+    let lease = name.map(|name| LeaseKey::new(&namespace, name));
+    let stands = |identity: &IdentityLease| match &lease {
+        Some(lease) => identity.leads.contains(lease),
+        None => true,
+    };
+    let found = survey
+        .identities()
+        .filter(|identity| stands(identity) && identity.key.name().starts_with(prefix));
+    let line = |identity: &Arc<IdentityLease>| {
+        let versions = identity.versions.as_ref().map(ToString::to_string);
+        format!(
+            "{}\t{}",
+            identity.key.name(),
+            versions.unwrap_or_else(|why| why.to_string())
+        )
+    };
+    Some(found.map(line).collect())
 }

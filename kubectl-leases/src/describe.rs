@@ -55,6 +55,9 @@ pub fn describe(out: &mut impl Write, status: &LeaseStatus) -> io::Result<()> {
         "the lease asks for none"
     };
     field("Strategy", &format!("{} ({source})", status.strategy.name))?;
+    for asked in &status.asked {
+        field("Asked", asked)?;
+    }
     field("Decision", &status.decision.message)?;
     field(
         "Reason",

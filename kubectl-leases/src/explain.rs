@@ -337,6 +337,9 @@ pub fn print(out: &mut dyn Write, explained: &LeaseExplanation) -> io::Result<()
     } else {
         "the lease asks for none"
     };
+    for asked in &status.asked {
+        field(out, "Asked", asked)?;
+    }
     field(out, "Decision", &status.decision.message)?;
     field(out, "Because", &reason)?;
     field(out, "Rule", &explained.rule)?;
@@ -414,7 +417,7 @@ fn print_candidates(out: &mut dyn Write, explained: &LeaseExplanation) -> io::Re
     columns(out, "  ", rows.collect())
 }
 
-fn print_next(out: &mut dyn Write, explained: &LeaseExplanation) -> io::Result<()> {
+pub(crate) fn print_next(out: &mut dyn Write, explained: &LeaseExplanation) -> io::Result<()> {
     writeln!(out, "What happens next:")?;
     let mut rows: Vec<Vec<String>> = explained
         .next

@@ -250,6 +250,17 @@ impl Play {
             }
         }
         self.now = until;
+        let Some(lease) = self
+            .lease
+            .clone()
+            .filter(|lease| lease.record.incarnation.is_some())
+        else {
+            return;
+        };
+        let holder = self.holder().filter(|holder| self.process(holder).is_some());
+        if holder.is_some() && !lease.record.end_of_term {
+            self.put(&lease.renew(LeaseSeconds::LEADER, stamp(self.writes)));
+        }
     }
 
     /// Everybody but this one renews its identity lease.
@@ -316,6 +327,7 @@ fn created(create: &LeaseCreate, revision: Revision) -> LeaderLease {
         revision,
         record: create.record(),
         strategy: None,
+        controls: None,
     }
 }
 

@@ -7,7 +7,7 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use election_core::wire::Item;
-use election_core::{IdentityLease, LeaderLease, LeaseKey, LeaseState, may_be_leader_lease};
+use election_core::{Controls, IdentityLease, LeaderLease, LeaseKey, LeaseState, may_be_leader_lease};
 use serde::Serialize;
 
 /// Something that happened in an election.
@@ -74,6 +74,8 @@ pub enum What {
     Left,
     /// A candidate says something that cannot count.
     Refused,
+    /// Somebody asks something of the election, or asks it no more.
+    Asked,
 }
 
 impl What {
@@ -178,7 +180,15 @@ impl Memory {
                 return seen;
             }
         };
-        let seen = before.changes(now, &lease);
+        let mut seen = before.changes(now, &lease);
+        if before.lease.controls != lease.controls {
+            seen.push(happening(
+                &key,
+                What::Asked,
+                None,
+                asked(lease.controls.as_deref()),
+            ));
+        }
         before.lease = lease;
         self.leases.insert(key, before);
         seen
@@ -231,6 +241,32 @@ impl Memory {
         }
         seen
     }
+}
+
+/// What people ask for.
+fn asked(controls: Option<&Controls>) -> String {
+    let Some(controls) = controls else {
+        return "nothing any more".to_owned();
+    };
+    let hold = controls.hold().map(|hold| match hold.length() {
+        Some(length) => format!("hold for {}", short(length)),
+        None => "hold".to_owned(),
+    });
+    let pin = controls.pin.as_ref().map(|pin| format!("pin {pin}"));
+    let to = controls
+        .step_down_to
+        .as_ref()
+        .map_or_else(String::new, |to| format!(" for {to}"));
+    let step_down = controls
+        .step_down()
+        .map(|asked| format!("step-down of {}{to}", asked.identity));
+    let errors = controls.errors().map(ToString::to_string);
+    let parts: Vec<String> = [hold, pin, step_down]
+        .into_iter()
+        .flatten()
+        .chain(errors)
+        .collect();
+    parts.join(", ")
 }
 
 fn left(gone: &IdentityLease, why: &str) -> Vec<Happening> {

@@ -22,6 +22,7 @@ pub mod happenings;
 pub mod moment;
 mod noted;
 pub mod output;
+mod steer;
 pub mod survey;
 pub mod svg;
 pub mod table;

@@ -10,7 +10,7 @@ fn main() -> ExitCode {
     match runtime {
         Ok(runtime) => runtime.block_on(cli::run(
             std::env::args_os(),
-            Terminal::of_stdout(),
+            Terminal::of_this_process(),
             &mut io::stdout(),
             &mut io::stderr(),
         )),

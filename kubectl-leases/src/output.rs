@@ -8,7 +8,7 @@ use serde::Serialize;
 
 use crate::describe::describe;
 use crate::table::{Shape, Table, columns};
-use crate::template::{Columns, Template};
+use crate::template::{Columns, GoTemplate, Template};
 use crate::view::{LeaseStatus, LeaseStatusList};
 
 /// The value of `-o`.
@@ -26,6 +26,8 @@ pub enum Format {
     Columns(Columns),
     /// What a template makes of the JSON: `jsonpath=…`.
     Template(Template),
+    /// What a Go template makes of the JSON: `go-template=…`.
+    GoTemplate(GoTemplate),
 }
 
 impl FromStr for Format {
@@ -42,12 +44,13 @@ impl FromStr for Format {
             },
             Some(("custom-columns", columns)) => columns.parse().map(Self::Columns),
             Some(("jsonpath", template)) => template.parse().map(Self::Template),
+            Some(("go-template", template)) => template.parse().map(Self::GoTemplate),
             Some(_) => Err(FORMATS.to_owned()),
         }
     }
 }
 
-const FORMATS: &str = "there are wide, json, yaml, name, custom-columns=NAME:.path,… and jsonpath=TEMPLATE";
+const FORMATS: &str = "there are wide, json, yaml, name, custom-columns=NAME:.path,…, jsonpath=TEMPLATE and go-template=TEMPLATE";
 
 impl Format {
     /// Whether it is a table for people, so that nothing to show is said in words.
@@ -115,6 +118,9 @@ pub fn listed<T: Serialize>(
         Some(Format::Template(template)) => {
             let list = serde_json::to_value(list).map_err(io::Error::other)?;
             template.print(out, &list)?;
+        }
+        Some(Format::GoTemplate(template)) => {
+            template.print(out, serde_json::to_value(list).map_err(io::Error::other)?)?;
         }
     }
     Ok(true)

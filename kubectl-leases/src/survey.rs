@@ -34,6 +34,8 @@ struct Leader {
     lease: LeaderLease,
     created: Option<Wall>,
     noted: Noted,
+    /// What people ask of its election, word by word.
+    asked: Vec<String>,
 }
 
 impl Leader {
@@ -77,6 +79,7 @@ impl Survey {
                 }
                 Some(Item::Leader(leader)) => {
                     let created = lease.metadata.creation_timestamp.as_ref().map(wall);
+                    let asked = asked(lease);
                     let noted = Noted::of(lease);
                     survey.leaders.insert(
                         leader.key.clone(),
@@ -84,6 +87,7 @@ impl Survey {
                             lease: leader,
                             created,
                             noted,
+                            asked,
                         },
                     );
                 }
@@ -377,6 +381,20 @@ const LONG: Duration = Duration::from_secs(100 * 365 * 86_400);
 
 fn wall(time: &Time) -> Wall {
     Wall::from_micros(time.0.as_microsecond())
+}
+
+/// The controls of a lease with the remarks behind them.
+fn asked(lease: &Lease) -> Vec<String> {
+    let notes = lease.metadata.annotations.as_ref();
+    let one = |key: &str| {
+        let value = notes?.get(key)?;
+        let name = key.rsplit('/').next()?;
+        Some(format!("{name}: {value}"))
+    };
+    [wire::HOLD, wire::PIN, wire::STEP_DOWN, wire::STEP_DOWN_TO]
+        .into_iter()
+        .filter_map(one)
+        .collect()
 }
 
 pub(crate) fn rfc3339(wall: Wall) -> String {

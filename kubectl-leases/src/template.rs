@@ -1,12 +1,45 @@
-//! `-o jsonpath=…` and `-o custom-columns=…`: kubectl's templates around JSONPath expressions.
+//! `-o jsonpath=…` and `-o custom-columns=…`, kubectl's templates around JSONPath expressions, and `-o go-template=…`.
 //!
 //! A template is text with `{…}` in it: an expression like `{.items[*].name}`, a text like `{"\n"}`, or `{range …}` up to
-//! `{end}`. The expressions themselves are evaluated by a library; Go templates are not there, because no library has them.
+//! `{end}`. The expressions themselves are evaluated by a library, and so are Go's templates, without the functions that only kubectl adds.
 
 use std::io::{self, Write};
 
 use jsonpath_rust::JsonPath;
 use serde_json::Value;
+
+/// A template of `-o go-template=`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct GoTemplate(String);
+
+impl std::str::FromStr for GoTemplate {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        let parsed = gtmpl_ng::Template::default().parse(text);
+        parsed.map_err(|error| format!("{text:?} is no Go template: {error}"))?;
+        Ok(Self(text.to_owned()))
+    }
+}
+
+impl GoTemplate {
+    /// Prints an object by the template, without a line end of its own.
+    ///
+    /// # Errors
+    /// When the template asks for something that the object cannot have, or `out` cannot be written.
+    pub fn print(&self, out: &mut impl Write, object: Value) -> io::Result<()> {
+        let value: gtmpl_ng::Value = serde_json::from_value(object).map_err(io::Error::other)?;
+        let mut template = gtmpl_ng::Template::default();
+        let text = template
+            .parse(&self.0)
+            .map_err(|error| error.to_string())
+            .and_then(|()| {
+                let context = gtmpl_ng::Context::from(value);
+                template.render(&context).map_err(|error| error.to_string())
+            });
+        write!(out, "{}", text.map_err(io::Error::other)?)
+    }
+}
 
 /// A template of `-o jsonpath=`.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -210,6 +243,29 @@ mod tests {
             "a \"}\" b",
             "a brace in a text is none"
         );
+    }
+
+    #[test]
+    fn go_templates_are_those_of_go() {
+        let printed = |template: &str| {
+            let list = json!({"items": [{"name": "a", "term": 3}, {"name": "b", "holder": null}]});
+            let mut out = Vec::new();
+            let template: GoTemplate = template.parse().unwrap();
+            template
+                .print(&mut out, list)
+                .map(|()| String::from_utf8(out).unwrap())
+        };
+        let lines =
+            r#"{{range .items}}{{.name}}: {{if .term}}{{printf "%v" .term}}{{else}}-{{end}}{{"\n"}}{{end}}"#;
+        assert_eq!(printed(lines).unwrap(), "a: 3\nb: -\n");
+        assert_eq!(
+            printed("{{(index .items 1).name}}{{.nothing}}").unwrap(),
+            "b<no value>"
+        );
+        assert!(printed("{{.items.name}}").is_err());
+        for bad in ["{{", "{{range .items}}", "{{nothing .}}"] {
+            assert!(bad.parse::<GoTemplate>().is_err(), "{bad}");
+        }
     }
 
     #[test]

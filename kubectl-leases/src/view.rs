@@ -49,6 +49,9 @@ pub struct LeaseStatus {
     pub state: String,
     /// What is remarkable about the state.
     pub conditions: Vec<Condition>,
+    /// What people ask of the election, by whom and when, as it stands on the lease.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub asked: Vec<String>,
     /// Who holds the lease, or is offered it.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub holder: Option<String>,
@@ -119,6 +122,12 @@ pub enum Condition {
     Ending,
     /// Nobody renewed it in time: an estimate by the server's time.
     Expired,
+    /// Nobody preempts the holder, because somebody asked for that.
+    OnHold,
+    /// Somebody asked for one candidate to lead whenever it can.
+    Pinned,
+    /// Somebody asked one process to lead only if nobody else can.
+    SteppingDown,
     /// An ordinary client holds it, which the elector does not disturb.
     OrdinaryHolder,
     /// It was offered, and nobody accepted in time.
@@ -139,6 +148,9 @@ impl Condition {
             Self::Nominated => "Nominated",
             Self::Ending => "Ending",
             Self::Expired => "Expired",
+            Self::OnHold => "OnHold",
+            Self::Pinned => "Pinned",
+            Self::SteppingDown => "SteppingDown",
             Self::OrdinaryHolder => "OrdinaryHolder",
             Self::Unanswered => "Unanswered",
             Self::NoElectableCandidate => "Stuck",
@@ -156,7 +168,12 @@ impl Condition {
             | Self::Unanswered
             | Self::NoElectableCandidate
             | Self::Unattended => true,
-            Self::Nominated | Self::Ending | Self::NotCoordinated => false,
+            Self::Nominated
+            | Self::Ending
+            | Self::OnHold
+            | Self::Pinned
+            | Self::SteppingDown
+            | Self::NotCoordinated => false,
         }
     }
 }

@@ -190,6 +190,7 @@ impl Server {
             revision: self.next(),
             record,
             strategy: None,
+            controls: None,
         };
         self.store(lease)
     }

@@ -5,11 +5,12 @@ use std::collections::BTreeSet;
 use std::time::Duration;
 
 use candidate::LeaseKey;
-use election_core::{FencingToken, Strategy, Versions};
+use election_core::{FencingToken, Identity, Strategy, Versions};
 
 use crate::class::Class;
 use crate::happen::Deed;
 use crate::ledger::{Grant, Pid};
+use crate::people;
 use crate::shared::Outage;
 use crate::world::World;
 
@@ -29,6 +30,10 @@ impl World {
             if !matches!(deed, Deed::Happens(_)) {
                 self.carry_out(deed).await;
             }
+        }
+        // Whoever leads on a lease on hold may lead for ever.
+        for lease in self.leases.clone() {
+            people::edit(self.shared.clone(), Class::Steered, lease, people::release);
         }
         self.shared.say(format_args!("-- the faults are over"));
     }
@@ -120,16 +125,38 @@ impl World {
 
     /// A live candidate that is strictly better than this process.
     fn better_than(&self, lease: &LeaseKey, pid: Pid) -> Option<String> {
-        let strategy = {
+        let (strategy, controls) = {
             let ledger = self.shared.ledger();
             // Versions count for nothing where nobody elects.
             if ledger.leases.get(lease)?.grant == Grant::Direct {
                 return None;
             }
             let stored = ledger.leases.get(lease)?.stored.as_ref();
-            match stored.and_then(|stored| stored.strategy.as_ref()) {
+            let strategy = match stored.and_then(|stored| stored.strategy.as_ref()) {
                 Some(Ok(strategy)) => *strategy,
                 _ => Strategy::default(),
+            };
+            let controls = stored.and_then(|stored| stored.controls.as_deref().cloned());
+            (strategy, controls.unwrap_or_default())
+        };
+        // Who was asked to step down comes last, as long as it is that process; who is pinned first.
+        let process_of = |identity: &Identity| {
+            let key = LeaseKey::new(lease.namespace(), identity.as_str());
+            let ledger = self.shared.ledger();
+            ledger.identities.get(&key)?.stored.as_ref()?.incarnation.clone()
+        };
+        let down = controls
+            .step_down()
+            .filter(|asked| process_of(&asked.identity).as_ref() == Some(&asked.incarnation));
+        let wish = |identity: &Identity| {
+            if down.is_some_and(|asked| asked.identity == *identity) {
+                3
+            } else if controls.pin.as_ref() == Some(identity) {
+                0
+            } else if down.is_some() && controls.step_down_to.as_ref() == Some(identity) {
+                1
+            } else {
+                2
             }
         };
         let live = || {
@@ -145,14 +172,17 @@ impl World {
                     Some((actor.current.as_ref()?.pid, program, versions))
                 })
         };
-        let leader = live()
-            .find(|(live, ..)| *live == pid)
-            .map(|(.., versions)| versions);
-        let Some(leader) = leader else {
+        let Some((_, leader, of_leader)) = live().find(|(live, ..)| *live == pid) else {
             return Some("somebody who is alive".to_owned());
         };
+        let led = wish(&leader.identity);
         live()
-            .find(|(.., versions)| strategy.compare(versions, &leader).is_lt())
+            .find(|(_, program, versions)| {
+                let by_wish = wish(&program.identity).cmp(&led);
+                by_wish
+                    .then_with(|| strategy.compare(versions, &of_leader))
+                    .is_lt()
+            })
             .map(|(_, program, _)| program.identity.to_string())
     }
 

@@ -75,6 +75,8 @@ pub enum Class {
     Leaves,
     /// An election without an elector: candidates in direct mode take a lease by themselves.
     Direct,
+    /// Somebody asks something of an election: a hold, a pin, a step-down.
+    Steered,
 }
 
 impl Class {
@@ -84,7 +86,7 @@ impl Class {
         Self::value_variants()
     }
 
-    const COUNT: usize = Self::Direct as usize + 1;
+    const COUNT: usize = Self::Steered as usize + 1;
 }
 
 impl fmt::Display for Class {

@@ -53,7 +53,7 @@ impl World {
             Class::Crowd | Class::Namespaces | Class::Direct | Class::TwoElectors | Class::Joins => {
                 "somebody new".to_owned()
             }
-            Class::DeletedLeader => self.leases[nth(self.leases.len())].to_string(),
+            Class::DeletedLeader | Class::Steered => self.leases[nth(self.leases.len())].to_string(),
             Class::Corrupted if amount.is_multiple_of(2) => self.leases[nth(self.leases.len())].to_string(),
             Class::DeletedIdentity
             | Class::Corrupted
@@ -115,7 +115,11 @@ impl World {
             Class::WallOffset | Class::ClockRate | Class::FrozenWall | Class::SteppedWall => {
                 self.clock_changes(index, class, amount, span);
             }
-            Class::DeletedLeader | Class::DeletedIdentity | Class::Corrupted | Class::VersionChange => {
+            Class::DeletedLeader
+            | Class::DeletedIdentity
+            | Class::Corrupted
+            | Class::VersionChange
+            | Class::Steered => {
                 self.people_act(class, target, amount, span);
             }
             Class::Crowd => self.crowd(amount),
@@ -230,6 +234,12 @@ impl World {
                 let somebody = program.identity.to_string();
                 people::edit(shared, class, lease, move |lease| {
                     people::corrupt_leader(lease, amount / 2, &somebody);
+                });
+            }
+            Class::Steered => {
+                let somebody = program.identity.to_string();
+                people::edit(shared, class, lease, move |lease| {
+                    people::steer(lease, amount, &somebody)
                 });
             }
             Class::Corrupted => people::edit(shared, class, identity, move |lease| {

@@ -409,6 +409,7 @@ mod tests {
                 ..Record::default()
             },
             strategy: None,
+            controls: None,
         };
         let lease = scene.lease.clone();
         scene.ledger.leases.entry(lease).or_default().stored = Some(stored.clone());

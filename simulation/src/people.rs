@@ -88,6 +88,43 @@ pub(crate) fn corrupt_leader(lease: &mut Lease, how: u64, somebody: &str) {
     }
 }
 
+/// One of the things that people ask of an election, or ask wrongly.
+pub(crate) fn steer(lease: &mut Lease, how: u64, somebody: &str) {
+    let leader = wire::read_leader(lease).map(|lease| lease.record);
+    let holder = leader.as_ref().and_then(|record| record.holder.as_ref());
+    let process = leader.as_ref().and_then(|record| record.incarnation.as_ref());
+    let step_down = match (holder, process) {
+        (Some(holder), Some(process)) => format!("{holder}/{process} by somebody"),
+        _ => format!("{somebody}/none"),
+    };
+    let notes = notes(lease);
+    let mut note = |key: &str, value: &str| drop(notes.insert(key.to_owned(), value.to_owned()));
+    match how % 11 {
+        0 => note(wire::HOLD, "true by somebody"),
+        1 => note(wire::HOLD, "3s"),
+        2 => note(wire::HOLD, "soon"),
+        3 | 4 => note(wire::PIN, somebody),
+        5 => note(wire::PIN, "nobody-that-exists"),
+        6 => note(wire::STEP_DOWN, &step_down),
+        7 => {
+            note(wire::STEP_DOWN, &step_down);
+            note(wire::STEP_DOWN_TO, somebody);
+        }
+        8 => note(wire::STEP_DOWN, &format!("{somebody}/of-long-ago")),
+        9 => note(wire::STEP_DOWN, somebody),
+        _ => {
+            for key in [wire::HOLD, wire::PIN, wire::STEP_DOWN, wire::STEP_DOWN_TO] {
+                notes.remove(key);
+            }
+        }
+    }
+}
+
+/// Nobody is held any more.
+pub(crate) fn release(lease: &mut Lease) {
+    notes(lease).remove(wire::HOLD);
+}
+
 /// One of the things that can be wrong on an identity lease.
 pub(crate) fn corrupt_identity(lease: &mut Lease, how: u64) {
     let notes = notes(lease);

@@ -196,10 +196,27 @@ impl Ledger {
         let better = |new: &Versions, old: &Option<Versions>| {
             old.as_ref().is_none_or(|old| strategy.compare(new, old).is_lt())
         };
-        let justified = of_nominee
-            .iter()
-            .flatten()
-            .any(|new| of_holder.iter().any(|old| better(new, old)));
+        let controls = old.controls.as_deref().cloned().unwrap_or_default();
+        let down = controls.step_down().filter(|asked| {
+            asked.identity == *holder && old.record.incarnation.as_ref() == Some(&asked.incarnation)
+        });
+        let held = controls.hold().is_some_and(|hold| hold.length().is_none()) && down.is_none();
+        let first = controls.pin.as_ref() == Some(holder) && down.is_none() && !of_holder.contains(&None);
+        if held || first {
+            let what = format!(
+                "{nominee} is nominated for {} against {holder}, which somebody asked for",
+                old.key
+            );
+            self.broken("S5", at, what);
+        }
+        let asked_for = controls.pin.as_ref() == Some(nominee)
+            || controls.step_down().is_some() && controls.step_down_to.as_ref() == Some(nominee);
+        let justified = down.is_some()
+            || asked_for
+            || of_nominee
+                .iter()
+                .flatten()
+                .any(|new| of_holder.iter().any(|old| better(new, old)));
         if !justified {
             let what = format!(
                 "{nominee} is nominated for {} against {holder}, which is as good",

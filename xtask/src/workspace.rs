@@ -16,6 +16,8 @@ pub(crate) enum Profile {
     Dev,
     /// Optimized: for what is measured.
     Bench,
+    /// As it ships.
+    Release,
     /// Fast, with assertions: for the simulation.
     Sim,
 }
@@ -25,6 +27,7 @@ impl Profile {
         match self {
             Self::Dev => "dev",
             Self::Bench => "bench",
+            Self::Release => "release",
             Self::Sim => "sim",
         }
     }

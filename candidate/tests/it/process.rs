@@ -285,6 +285,30 @@ async fn a_program_that_ends_by_itself_gives_its_exit_code() {
 }
 
 #[tokio::test]
+async fn short_leases_in_direct_mode_are_warned_of() {
+    let folder = tempfile::tempdir().unwrap();
+    let (_plane, _server, kubeconfig) = serve(folder.path()).await;
+    for (seconds, warned) in [("9s", true), ("10s", false)] {
+        let args = [
+            "run",
+            "--direct",
+            "--assume-unheld",
+            "--lease",
+            LEASE,
+            "--lease-duration",
+            seconds,
+        ];
+        let (code, text) = fails(&[&args[..], &["--", "sh", "-c", "exit 7"]].concat(), &kubeconfig).await;
+        assert_eq!(code, 7, "{text}");
+        assert_eq!(
+            text.contains("too short to share this lease with client-go"),
+            warned,
+            "{text}"
+        );
+    }
+}
+
+#[tokio::test]
 async fn with_restart_always_the_candidate_stands_aside_and_then_again() {
     let folder = tempfile::tempdir().unwrap();
     let (plane, _server, kubeconfig) = serve(folder.path()).await;

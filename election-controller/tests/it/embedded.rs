@@ -27,6 +27,10 @@ async fn it_elects_beside_the_work_and_gives_its_turn_back_at_the_end() {
     // Beside this test's own program, in `deps`.
     let test = std::env::current_exe().unwrap();
     let program = test.parent().unwrap().parent().unwrap().join("examples/embedded");
+    assert!(
+        program.exists(),
+        "not built by `--test`: cargo build -p election-controller --example embedded"
+    );
     let mut child = Command::new(program)
         .env("KUBECONFIG", &kubeconfig)
         .stdout(Stdio::piped())

@@ -232,3 +232,33 @@ async fn a_graceful_handover_follows_a_better_candidate() {
     let lease = wire::read_leader(&world.get(DEMO).await.unwrap()).unwrap();
     assert_eq!((lease.state(), lease.record.transitions), (LeaseState::Held, 2));
 }
+
+#[tokio::test(start_paused = true)]
+async fn who_is_asked_to_step_down_gives_way_to_an_equal_and_the_order_comes_back_with_its_next_process() {
+    let world = World::new();
+    let _elector = world.warm_elector().await;
+    let alpha = world.candidate("alpha", "1.29");
+    world.until_holder(DEMO, "alpha").await;
+    let _bravo = world.candidate("bravo", "1.30");
+    pass(Duration::from_secs(1)).await;
+    let asked = world
+        .get(DEMO)
+        .await
+        .and_then(|lease| annotation(&lease, wire::INCARNATION));
+    world
+        .edit(DEMO, |lease| {
+            let notes = lease.metadata.annotations.get_or_insert_default();
+            let asked = format!("alpha/{} by alice", asked.unwrap());
+            notes.insert(wire::STEP_DOWN.to_owned(), asked);
+        })
+        .await;
+    assert!(world.until_holder(DEMO, "bravo").await <= 2 * MOMENT);
+    pass(TERM).await;
+    assert_eq!(world.holder(DEMO).await.as_deref(), Some("bravo"), "no way back");
+    let notes = world.notes_about(DEMO).await;
+    let why = "Nominated bravo: alpha was asked to step down, so bravo is to lead";
+    assert!(notes.iter().any(|note| note.contains(why)), "{notes:?}");
+    alpha.abort();
+    let _alpha = world.candidate("alpha", "1.29");
+    world.until_holder(DEMO, "alpha").await;
+}

@@ -57,6 +57,12 @@ impl BackOff {
         self.failures
     }
 
+    /// Somebody asked for another leader: that is tried at once, whatever failed before.
+    pub(super) fn forgive(&mut self) {
+        self.failures = 0;
+        self.until = None;
+    }
+
     /// Takes a change of the lease in.
     pub(super) fn observe(&mut self, now: Mono, change: &Change<'_>, rules: &ElectorTiming) {
         if let Some(under_way) = self.preemption.take() {
@@ -123,8 +129,7 @@ impl BackOff {
             .checked_sub(1)
             .map_or(Duration::ZERO, |level| timing.back_off(level));
         if lasted > probation.max(back_off) {
-            self.failures = 0;
-            self.until = None;
+            self.forgive();
         } else if !graceful && lasted <= probation {
             self.fail(now, timing);
         }

@@ -12,6 +12,9 @@ use crate::names::Identity;
 use crate::strategy::{Strategy, Versions};
 use crate::time::Mono;
 
+/// A candidate with its name.
+pub(super) type Named<'a> = (&'a Identity, &'a Contender);
+
 /// How often something happened to a candidate within one epoch (a vacancy, or a term).
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 pub(super) struct Count {
@@ -112,26 +115,67 @@ pub(super) struct Order<'a> {
     pub(super) strategy: Strategy,
     /// Preferred among equals.
     pub(super) incumbent: Option<&'a Identity>,
+    pub(super) wishes: Wishes<'a>,
+}
+
+/// What the controls of a lease say about candidates. It comes before the strategy.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Wishes<'a> {
+    /// First.
+    pub(super) pinned: Option<&'a Identity>,
+    /// Next.
+    pub(super) successor: Option<&'a Identity>,
+    /// Last.
+    pub(super) stepping_down: Option<&'a Identity>,
+}
+
+/// Where the controls of a lease put a candidate; the better one is less.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) enum Wish {
+    Pinned,
+    Successor,
+    Unnamed,
+    SteppingDown,
+}
+
+impl Wishes<'_> {
+    pub(super) fn of(self, identity: &Identity) -> Wish {
+        let is = |wish: Option<&Identity>| wish == Some(identity);
+        if is(self.stepping_down) {
+            Wish::SteppingDown
+        } else if is(self.pinned) {
+            Wish::Pinned
+        } else if is(self.successor) {
+            Wish::Successor
+        } else {
+            Wish::Unnamed
+        }
+    }
 }
 
 impl Order<'_> {
     /// What the strategy says of two candidates. One whose versions cannot be read is worse than any.
-    pub(super) fn by_strategy(self, a: &Contender, b: &Contender) -> Ordering {
+    fn by_strategy(self, a: &Contender, b: &Contender) -> Ordering {
         match (a.versions(), b.versions()) {
             (Some(a), Some(b)) => self.strategy.compare(a, b),
             (a, b) => b.is_some().cmp(&a.is_some()),
         }
     }
 
-    /// Strategy, incumbent, older creation, name. A lease without creation time, which no server sends, comes last.
-    pub(super) fn rank(
-        self,
-        (a, left): (&Identity, &Contender),
-        (b, right): (&Identity, &Contender),
-    ) -> Ordering {
+    /// Which of two candidates should lead, equals apart: by the controls, then by the strategy.
+    pub(super) fn compare(self, (a, left): Named<'_>, (b, right): Named<'_>) -> Ordering {
+        let readable = |contender: &Contender| contender.versions().is_none();
+        readable(left)
+            .cmp(&readable(right))
+            .then_with(|| self.wishes.of(a).cmp(&self.wishes.of(b)))
+            .then_with(|| self.by_strategy(left, right))
+    }
+
+    /// Controls, strategy, incumbent, older creation, name. A lease without creation time, which no server sends, comes last.
+    pub(super) fn rank(self, (a, left): Named<'_>, (b, right): Named<'_>) -> Ordering {
         let is = |identity: &Identity| self.incumbent == Some(identity);
         let created = |contender: &Contender| (contender.lease.created.is_none(), contender.lease.created);
-        self.by_strategy(left, right)
+        self.compare((a, left), (b, right))
             .then_with(|| is(b).cmp(&is(a)))
             .then_with(|| created(left).cmp(&created(right)))
             .then_with(|| a.cmp(b))

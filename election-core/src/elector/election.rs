@@ -13,6 +13,7 @@ use super::flight::Flight;
 use super::life::IdentityLife;
 use super::message::Outcome;
 use super::step::{Decision, Step, StrategySource};
+use crate::control::Controls;
 use crate::identity::IdentityLease;
 use crate::lease::{LeaderLease, LeaseState};
 use crate::names::{Identity, LeaseKey, Revision};
@@ -20,6 +21,13 @@ use crate::observed::{Observed, Patience, Sight};
 use crate::strategy::Strategy;
 use crate::time::Mono;
 use crate::timing::ElectorTiming;
+
+/// A hold that stands.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct OnHold {
+    /// `None` until somebody releases it.
+    pub(super) until: Option<Mono>,
+}
 
 /// What an elector goes by.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
@@ -70,6 +78,8 @@ pub struct Election {
     /// Until when the nomination is not changed.
     pub(super) nomination_until: Mono,
     pub(super) back_off: BackOff,
+    /// Since when the lease is on hold.
+    hold_from: Option<Mono>,
     pub(super) flight: Flight,
 }
 
@@ -94,6 +104,7 @@ impl Election {
             nominations: 0,
             nomination_until: Mono::default(),
             back_off: BackOff::default(),
+            hold_from: None,
             flight: Flight::default(),
         }
     }
@@ -319,6 +330,7 @@ impl Election {
             expired: self.had_expired(now, before.as_ref()),
         };
         self.back_off.observe(now, &change, &self.rules.timing);
+        self.remember_controls(now, before.as_ref(), after.as_ref());
         let same_term = change.same_term();
         let patience = self.patience();
         self.observed
@@ -336,6 +348,33 @@ impl Election {
             }
         }
         self.lease = after;
+    }
+
+    /// What people ask for counts from when it is seen.
+    fn remember_controls(&mut self, now: Mono, before: Option<&LeaderLease>, after: Option<&LeaderLease>) {
+        let [before, after] = [before, after].map(|lease| lease.and_then(|lease| lease.controls.as_deref()));
+        let hold = |controls: Option<&Controls>| controls.and_then(Controls::hold).cloned();
+        if hold(before) != hold(after) {
+            self.hold_from = hold(after).map(|_| now);
+        }
+        let wanted = |controls: Option<&Controls>| {
+            controls.map(|it| (it.pin.clone(), it.step_down.clone(), it.step_down_to.clone()))
+        };
+        if wanted(before) != wanted(after) {
+            self.back_off.forgive();
+        }
+    }
+
+    /// What people ask of this election.
+    pub(super) fn controls(&self) -> Option<&Controls> {
+        self.lease.as_ref()?.controls.as_deref()
+    }
+
+    /// The hold, while it stands.
+    pub(super) fn hold(&self, now: Mono) -> Option<OnHold> {
+        let length = self.controls()?.hold()?.length();
+        let until = length.map(|length| self.hold_from.unwrap_or(now) + length);
+        until.is_none_or(|until| now < until).then_some(OnHold { until })
     }
 
     fn had_expired(&self, now: Mono, before: Option<&LeaderLease>) -> bool {

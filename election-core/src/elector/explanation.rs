@@ -10,6 +10,7 @@ use core::time::Duration;
 use super::election::Election;
 use super::standing::{Seconds, Standing};
 use super::step::Step;
+use crate::control::Controls;
 use crate::lease::LeaseState;
 use crate::names::{Identity, LeaseKey};
 use crate::strategy::Versions;
@@ -26,6 +27,12 @@ pub struct Explanation {
     pub holder: Option<Identity>,
     /// Until the holder expires, unless it shows life before.
     pub expires_in: Option<Duration>,
+    /// What people ask of this election.
+    pub controls: Controls,
+    /// How long preemption stays on hold: `Some(None)` until somebody releases it.
+    pub on_hold: Option<Option<Duration>>,
+    /// Whose process comes last, because somebody asked it to step down.
+    pub stepping_down: Option<Identity>,
     /// The decision.
     pub step: Step,
     /// The candidates, the best first.
@@ -73,6 +80,11 @@ impl Explanation {
             state: lease.map(|lease| lease.state()),
             holder: lease.and_then(|lease| lease.record.holder.clone()),
             expires_in: election.expires_at().map(|at| at.since(now)),
+            controls: election.controls().cloned().unwrap_or_default(),
+            on_hold: election
+                .hold(now)
+                .map(|hold| hold.until.map(|until| until.since(now))),
+            stepping_down: order.wishes.stepping_down.cloned(),
             step,
             candidates,
         }

@@ -4,15 +4,15 @@
 
 use core::cmp::Ordering;
 
-use super::contender::{Contender, Order};
+use super::contender::{Contender, Named, Order, Wish};
 use super::election::Election;
-use super::judge::{Named, Survey, Verdict, offer};
+use super::judge::{Survey, Verdict, behind, offer};
 use super::reason::Reason;
 use super::standing::Standing;
 use super::step::Decision;
 use crate::lease::LeaderLease;
 use crate::names::Identity;
-use crate::strategy::{Strategy, Versions};
+use crate::strategy::Versions;
 use crate::time::Mono;
 
 /// A term of a holder that takes part in the election.
@@ -21,7 +21,7 @@ pub(super) struct TermView<'a> {
     holder: &'a Identity,
     /// The holder as a candidate, while it is one.
     contender: Option<&'a Contender>,
-    strategy: Strategy,
+    order: Order<'a>,
     /// Who would be nominated.
     pub(super) best: Option<Named<'a>>,
 }
@@ -35,7 +35,7 @@ impl TermView<'_> {
 
     /// Whether a candidate that is electable should lead instead of the holder: a process, and strictly better.
     pub(super) fn should_lead(&self, named: Named<'_>) -> bool {
-        !named.1.hand_written() && self.compare(named.1) == Ordering::Less && !self.is_of(named)
+        !named.1.hand_written() && self.compare(named) == Ordering::Less && !self.is_of(named)
     }
 
     /// `None` when its identity lease is gone or cannot be read: worse than any.
@@ -43,13 +43,16 @@ impl TermView<'_> {
         self.contender.and_then(Contender::versions)
     }
 
-    /// `Less` when the strategy prefers this candidate to the holder, strictly.
-    fn compare(&self, contender: &Contender) -> Ordering {
-        match (contender.versions(), self.versions()) {
-            (Some(theirs), Some(holders)) => self.strategy.compare(theirs, holders),
-            (Some(_), None) => Ordering::Less,
-            (None, _) => Ordering::Greater,
-        }
+    /// `Less` when this candidate, whose versions can be read, should lead instead of the holder.
+    fn compare(&self, named: Named<'_>) -> Ordering {
+        self.contender.map_or(Ordering::Less, |contender| {
+            self.order.compare(named, (self.holder, contender))
+        })
+    }
+
+    /// Whether somebody asked this very process to step down.
+    fn is_stepping_down(&self) -> bool {
+        self.order.wishes.of(self.holder) == Wish::SteppingDown
     }
 }
 
@@ -64,7 +67,7 @@ impl Election {
         (now < self.expires_at()?).then(|| TermView {
             holder,
             contender: self.candidates.get(holder),
-            strategy: self.strategy().strategy(),
+            order: self.order(),
             best: None,
         })
     }
@@ -108,9 +111,9 @@ impl Election {
 
     fn judge_term(&self, now: Mono, lease: &LeaderLease, view: &TermView<'_>) -> Verdict {
         let ending = lease.record.end_of_term;
-        // The end of a term that was asked for comes anyway, so only a new preemption can be backed off.
-        if let Some(until) = self.back_off.active(now).filter(|_| !ending) {
-            return self.judge_backed_off(now, until, lease, view);
+        // The end of a term that was asked for comes anyway, so only a new preemption can be prevented.
+        if !ending && let Some(verdict) = self.judge_prevented(now, lease, view) {
+            return verdict;
         }
         match lease.record.preferred_holder.as_ref() {
             Some(nominee) => self.judge_nominee(now, lease, view, nominee),
@@ -165,21 +168,31 @@ impl Election {
         }
     }
 
-    fn judge_backed_off(&self, now: Mono, until: Mono, lease: &LeaderLease, view: &TermView<'_>) -> Verdict {
+    /// While there is no preemption: by a hold, which a step-down of the holder overrides, or by the back-off.
+    fn judge_prevented(&self, now: Mono, lease: &LeaderLease, view: &TermView<'_>) -> Option<Verdict> {
+        let hold = self.hold(now).filter(|_| !view.is_stepping_down());
+        let until = match hold {
+            Some(hold) => hold.until,
+            None => Some(self.back_off.active(now)?),
+        };
         let nominee = lease.record.preferred_holder.as_ref();
         let Some(candidate) = nominee.or(view.best.map(|(best, _)| best)).cloned() else {
-            return keep(lease, view);
+            return Some(keep(lease, view));
         };
-        let reason = Reason::BackedOff {
-            candidate,
-            failures: self.back_off.failures(),
-            left: until.since(now),
+        let left = until.map(|until| until.since(now));
+        let reason = match (hold, left) {
+            (None, Some(left)) => Reason::BackedOff {
+                candidate,
+                failures: self.back_off.failures(),
+                left,
+            },
+            _ => Reason::OnHold { candidate, left },
         };
-        if nominee.is_some() {
-            Verdict::new(Decision::ClearNomination, reason)
-        } else {
-            Verdict::wait(until, reason)
-        }
+        Some(match (nominee, until) {
+            (Some(_), _) => Verdict::new(Decision::ClearNomination, reason),
+            (None, Some(until)) => Verdict::wait(until, reason),
+            (None, None) => Verdict::new(Decision::Keep, reason),
+        })
     }
 
     fn why_unfit(&self, now: Mono, view: &TermView<'_>, named: Named<'_>) -> Standing {
@@ -221,10 +234,17 @@ impl Election {
         if named.1.hand_written() {
             return Standing::HandWritten;
         }
-        match view.compare(named.1) {
-            Ordering::Greater => return Standing::WorseVersion,
+        match view.compare(named) {
+            Ordering::Greater => {
+                return view.contender.map_or(Standing::WorseVersion, |contender| {
+                    behind(view.order, named, (view.holder, contender))
+                });
+            }
             Ordering::Equal => return Standing::EqualToHolder,
             Ordering::Less => {}
+        }
+        if self.hold(now).is_some() && !view.is_stepping_down() {
+            return Standing::OnHold;
         }
         if self.back_off.active(now).is_some() {
             return Standing::BackedOff;
@@ -236,11 +256,9 @@ impl Election {
         if nominations(named) > nominations(best) {
             return Standing::AlreadyNominatedInThisTerm;
         }
-        match (named.1.versions(), best.1.versions()) {
-            (Some(theirs), Some(bests)) if view.strategy.compare(theirs, bests) == Ordering::Equal => {
-                Standing::YoungerAmongEquals
-            }
-            _ => Standing::WorseVersion,
+        match view.order.compare(named, best) {
+            Ordering::Equal => Standing::YoungerAmongEquals,
+            _ => behind(view.order, named, best),
         }
     }
 }
@@ -252,6 +270,8 @@ fn keep(lease: &LeaderLease, view: &TermView<'_>) -> Verdict {
             holder,
             nominee: lease.record.preferred_holder.clone(),
         }
+    } else if view.is_stepping_down() {
+        Reason::NoSuccessor { holder }
     } else {
         Reason::HolderIsBest { holder }
     };
@@ -271,11 +291,20 @@ fn stands(view: &TermView<'_>, nominee: &Identity) -> Verdict {
 
 fn nominate(view: &TermView<'_>, (successor, contender): Named<'_>) -> Verdict {
     let holder = view.holder.clone();
-    let reason = Reason::Better {
-        holder,
-        of_holder: view.versions().cloned(),
-        successor: successor.clone(),
-        of_successor: contender.versions().cloned(),
+    let asked = |identity| view.order.wishes.of(identity);
+    let reason = if view.contender.is_some() && asked(successor) != asked(view.holder) {
+        Reason::Asked {
+            stepping_down: view.is_stepping_down(),
+            holder,
+            successor: successor.clone(),
+        }
+    } else {
+        Reason::Better {
+            holder,
+            of_holder: view.versions().cloned(),
+            successor: successor.clone(),
+            of_successor: contender.versions().cloned(),
+        }
     };
     Verdict::new(
         Decision::Nominate {

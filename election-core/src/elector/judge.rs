@@ -5,7 +5,7 @@
 use alloc::vec::Vec;
 use core::cmp::Ordering;
 
-use super::contender::{Contender, Order};
+use super::contender::{Contender, Named, Order, Wish, Wishes};
 use super::election::Election;
 use super::held::TermView;
 use super::reason::Reason;
@@ -14,9 +14,6 @@ use super::step::{Decision, Request, Step};
 use crate::lease::{LeaderLease, LeaseCreate, LeaseState};
 use crate::names::Identity;
 use crate::time::Mono;
-
-/// A candidate with its name.
-pub(super) type Named<'a> = (&'a Identity, &'a Contender);
 
 /// A decision with its reason, before it becomes a step.
 pub(super) struct Verdict {
@@ -158,6 +155,24 @@ impl Election {
         Order {
             strategy: self.strategy().strategy(),
             incumbent,
+            wishes: self.wishes(),
+        }
+    }
+
+    /// A step-down ends with the process that it names.
+    fn wishes(&self) -> Wishes<'_> {
+        let Some(controls) = self.controls() else {
+            return Wishes::default();
+        };
+        let stepping_down = controls.step_down().filter(|asked| {
+            self.candidates
+                .get(&asked.identity)
+                .is_some_and(|contender| contender.lease.incarnation.as_ref() == Some(&asked.incarnation))
+        });
+        Wishes {
+            pinned: controls.pin.as_ref(),
+            successor: controls.step_down_to.as_ref().filter(|_| stepping_down.is_some()),
+            stepping_down: stepping_down.map(|asked| &asked.identity),
         }
     }
 
@@ -375,11 +390,22 @@ impl Election {
                 false => Standing::AlreadyOfferedInThisVacancy,
             };
         }
-        match survey.order.by_strategy(named.1, best.1) {
+        match survey.order.compare(named, best) {
+            Ordering::Greater => behind(survey.order, named, best),
             Ordering::Equal if survey.order.incumbent == Some(best.0) => Standing::EqualToHolder,
-            Ordering::Equal => Standing::YoungerAmongEquals,
-            _ => Standing::WorseVersion,
+            _ => Standing::YoungerAmongEquals,
         }
+    }
+}
+
+/// What puts a candidate behind a better one.
+pub(super) fn behind(order: Order<'_>, (identity, _): Named<'_>, (better, _): Named<'_>) -> Standing {
+    let [this, other] = [identity, better].map(|identity| order.wishes.of(identity));
+    match (this, other) {
+        _ if this == other => Standing::WorseVersion,
+        (Wish::SteppingDown, _) => Standing::SteppedDown,
+        (_, Wish::Pinned) => Standing::AnotherIsPinned,
+        _ => Standing::AnotherIsAskedFor,
     }
 }
 

@@ -166,6 +166,27 @@ pub enum Reason {
         /// Where it stands; `None` when it is no candidate any more.
         standing: Option<Standing>,
     },
+    /// Somebody asked for another leader, by a control of the lease.
+    Asked {
+        /// Whether the holder was asked to step down; otherwise the successor is pinned, or was asked for.
+        stepping_down: bool,
+        /// The holder.
+        holder: Identity,
+        /// Who is to lead.
+        successor: Identity,
+    },
+    /// The holder was asked to step down, and nobody else can lead.
+    NoSuccessor {
+        /// The holder.
+        holder: Identity,
+    },
+    /// Somebody put preemption on hold.
+    OnHold {
+        /// Who would be nominated.
+        candidate: Identity,
+        /// For how long; `None` until the hold is released.
+        left: Option<Duration>,
+    },
     /// Preemptions of this lease have failed, so there is none for a while.
     BackedOff {
         /// Who would be nominated.
@@ -207,6 +228,9 @@ impl Reason {
             Self::EndOfTerm { .. } => "EndOfTerm",
             Self::NominationWindow { .. } => "NominationWindow",
             Self::NomineeUnfit { .. } => "NomineeUnfit",
+            Self::Asked { .. } => "Asked",
+            Self::NoSuccessor { .. } => "NoSuccessor",
+            Self::OnHold { .. } => "OnHold",
             Self::BackedOff { .. } => "BackedOff",
         }
     }
@@ -247,6 +271,13 @@ impl Reason {
             }
             | Self::NomineeUnfit {
                 nominee: identity, ..
+            }
+            | Self::Asked {
+                successor: identity, ..
+            }
+            | Self::NoSuccessor { holder: identity }
+            | Self::OnHold {
+                candidate: identity, ..
             }
             | Self::BackedOff {
                 candidate: identity, ..
@@ -397,6 +428,29 @@ impl fmt::Display for Reason {
                 Some(standing) => write!(f, "{nominee} is nominated but should not lead: {standing}"),
                 None => write!(f, "{nominee} is nominated but is no candidate any more"),
             },
+            Self::Asked {
+                stepping_down: true,
+                holder,
+                successor,
+            } => write!(f, "{holder} was asked to step down, so {successor} is to lead"),
+            Self::Asked {
+                holder, successor, ..
+            } => {
+                write!(f, "somebody asked for {successor} to lead instead of {holder}")
+            }
+            Self::NoSuccessor { holder } => {
+                write!(f, "{holder} was asked to step down, but nobody else can lead")
+            }
+            Self::OnHold { candidate, left } => {
+                write!(
+                    f,
+                    "{candidate} is better than the holder, but preemption is on hold "
+                )?;
+                match left {
+                    Some(left) => write!(f, "for another {}", Seconds(*left)),
+                    None => f.write_str("until somebody releases the hold"),
+                }
+            }
             Self::BackedOff {
                 candidate,
                 failures,

@@ -30,6 +30,14 @@ pub enum Standing {
     AlreadyNominatedInThisTerm,
     /// It is better, but no preemption is allowed now.
     BackedOff,
+    /// It is better, but preemption is on hold.
+    OnHold,
+    /// Somebody asked it to step down.
+    SteppedDown,
+    /// Another candidate is pinned.
+    AnotherIsPinned,
+    /// Somebody asked for another candidate.
+    AnotherIsAskedFor,
     /// It has no incarnation, so it is never nominated, and offered the lease only when nobody else lives.
     HandWritten,
     /// No life was seen of it for this long.
@@ -58,6 +66,10 @@ impl Standing {
             Self::LetItsTermExpire => "LetItsTermExpire",
             Self::AlreadyNominatedInThisTerm => "AlreadyNominatedInThisTerm",
             Self::BackedOff => "BackedOff",
+            Self::OnHold => "OnHold",
+            Self::SteppedDown => "SteppedDown",
+            Self::AnotherIsPinned => "AnotherIsPinned",
+            Self::AnotherIsAskedFor => "AnotherIsAskedFor",
             Self::HandWritten => "HandWritten",
             Self::NotLive { .. } => "NotLive",
             Self::Refused => "Refused",
@@ -88,6 +100,10 @@ impl fmt::Display for Standing {
             Self::LetItsTermExpire => "let its term expire, so others come first",
             Self::AlreadyNominatedInThisTerm => "was nominated more often in this term",
             Self::BackedOff => "better, but preemption is backed off",
+            Self::OnHold => "better, but preemption is on hold",
+            Self::SteppedDown => "was asked to step down",
+            Self::AnotherIsPinned => "another candidate is pinned",
+            Self::AnotherIsAskedFor => "somebody asked for another candidate",
             Self::HandWritten => "hand-written: stands back while a process lives",
             Self::NotLive { silent } => return write!(f, "not live: silent for {}", Seconds(*silent)),
             Self::Refused => "refused",

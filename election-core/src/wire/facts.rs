@@ -14,8 +14,8 @@ use serde::Deserialize;
 use serde::de::{Deserializer, Error, IgnoredAny, MapAccess, Visitor};
 
 use super::{
-    BINARY_VERSION, CAN_LEAD_LEASES, COMPATIBILITY_VERSION, ELECTED_BY, END_OF_TERM, INCARNATION,
-    PREFERRED_HOLDER, STRATEGY,
+    BINARY_VERSION, CAN_LEAD_LEASES, COMPATIBILITY_VERSION, ELECTED_BY, END_OF_TERM, HOLD, INCARNATION, PIN,
+    PREFERRED_HOLDER, STEP_DOWN, STEP_DOWN_TO, STRATEGY,
 };
 use crate::names::{LeaseKey, Revision, Uid};
 use crate::time::{LeaseSeconds, Wall};
@@ -66,7 +66,7 @@ pub(super) struct Spec<'a> {
 }
 
 /// The annotations that the protocol reads.
-const NOTES: [&str; 8] = [
+const NOTES: [&str; 12] = [
     CAN_LEAD_LEASES,
     BINARY_VERSION,
     COMPATIBILITY_VERSION,
@@ -75,6 +75,10 @@ const NOTES: [&str; 8] = [
     PREFERRED_HOLDER,
     STRATEGY,
     INCARNATION,
+    HOLD,
+    PIN,
+    STEP_DOWN,
+    STEP_DOWN_TO,
 ];
 
 /// The values of [`NOTES`].

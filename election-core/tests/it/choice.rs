@@ -150,6 +150,7 @@ fn decided(case: &Case) -> Option<String> {
             revision: Revision::new(&format!("{revision:09}")),
             record,
             strategy: None,
+            controls: None,
         };
         election.observe_lease(now, lease);
     };

@@ -8,8 +8,8 @@ use std::time::Duration;
 
 use election_core::elector::{Decision, Event, Explanation, Outcome, Output, Rules};
 use election_core::{
-    Elector, IdentityLease, Item, LeaderLease, LeaseKey, LeaseSeconds, LeaseWrite, Mono, Record, Refusal,
-    Revision, Strategy, Uid, Versions, Wall,
+    Controls, Elector, IdentityLease, Item, LeaderLease, LeaseKey, LeaseSeconds, LeaseWrite, Mono, Record,
+    Refusal, Revision, Strategy, Uid, Versions, Wall,
 };
 
 /// Before the first moment of a story lies some time, so that nothing happens to be zero.
@@ -275,6 +275,7 @@ impl Cluster {
             revision: self.next_revision(),
             record,
             strategy: None,
+            controls: None,
         }
     }
 
@@ -316,6 +317,20 @@ impl Cluster {
         let mut lease = self.leader(name).expect("a lease").clone();
         lease.revision = self.next_revision();
         lease.strategy = Some(strategy);
+        self.put(Item::Leader(lease), |_| {});
+    }
+
+    /// Somebody asks something of the election.
+    pub(crate) fn control(&mut self, name: &str, change: impl FnOnce(&mut Controls)) {
+        let mut lease = self.leader(name).expect("a lease").clone();
+        lease.revision = self.next_revision();
+        let mut controls = lease
+            .controls
+            .take()
+            .map(|controls| *controls)
+            .unwrap_or_default();
+        change(&mut controls);
+        lease.controls = (!controls.is_empty()).then(|| Box::new(controls));
         self.put(Item::Leader(lease), |_| {});
     }
 

@@ -3,6 +3,7 @@
 mod back_off;
 mod choice;
 mod cluster;
+mod controls;
 mod explanations;
 mod properties;
 mod rules;

@@ -6,8 +6,8 @@ use std::time::Duration;
 
 use election_core::elector::{Decision, Election, Event, Outcome, Output, Rules};
 use election_core::{
-    Elector, Identity, IdentityLease, Item, LeaderLease, LeaseKey, LeaseSeconds, LeaseState, Mono, Record,
-    Refusal, Revision, Strategy as Rule, Uid, Version, Versions, Wall,
+    Controls, Elector, Identity, IdentityLease, Item, LeaderLease, LeaseKey, LeaseSeconds, LeaseState, Mono,
+    Record, Refusal, Revision, Strategy as Rule, Uid, Version, Versions, Wall,
 };
 use proptest::prelude::*;
 
@@ -59,6 +59,7 @@ fn released() -> LeaderLease {
             ..Record::default()
         },
         strategy: None,
+        controls: None,
     }
 }
 
@@ -191,6 +192,22 @@ fn random_name(random: &mut crate::choice::Random) -> &'static str {
     ["a", "b", "c", "demo", "other"][random.below(5) as usize]
 }
 
+fn random_controls(random: &mut crate::choice::Random) -> Controls {
+    let mut name = || random.one_in(2).then(|| random_name(random));
+    let (pin, to, down) = (name(), name(), name());
+    Controls {
+        hold: match random.below(4) {
+            0 => Some("true".parse()),
+            1 => Some("20s".parse()),
+            2 => Some("soon".parse()),
+            _ => None,
+        },
+        pin: pin.map(Into::into),
+        step_down: down.map(|down| format!("{down}/i").parse()),
+        step_down_to: to.map(Into::into),
+    }
+}
+
 fn random_item(random: &mut crate::choice::Random) -> Item {
     let own = key(random_name(random));
     let uid = Uid::new(["u1", "u2"][random.below(2) as usize]);
@@ -203,6 +220,7 @@ fn random_item(random: &mut crate::choice::Random) -> Item {
             revision,
             record: random_record(random),
             strategy,
+            controls: random.one_in(3).then(|| Box::new(random_controls(random))),
         });
     }
     Item::Identity(IdentityLease {

@@ -493,6 +493,7 @@ fn some_keys_are_never_granted() {
                 ..Record::default()
             },
             strategy: None,
+            controls: None,
         };
         elector.handle(
             now,

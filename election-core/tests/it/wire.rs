@@ -1,6 +1,7 @@
 //! Records to objects and back: nothing that is ours is lost, and nothing that is not ours is touched.
 
 use std::collections::BTreeMap;
+use std::time::Duration;
 
 use election_core::{
     Identity, IdentityLease, Item, LeaderLease, LeaseCreate, LeaseKey, LeaseSeconds, LeaseWrite, Record,
@@ -148,6 +149,56 @@ proptest! {
             }
             None => prop_assert!(false, "every lease has an address"),
         }
+    }
+}
+
+/// The first word counts; the rest is for people.
+#[test]
+fn controls_are_read_and_carried_over() {
+    let notes = [
+        (wire::HOLD, "7200s by alice"),
+        (wire::PIN, "bravo by alice: the others leak"),
+        (wire::STEP_DOWN, "alpha/i-1 by bob"),
+        (wire::STEP_DOWN_TO, "bravo"),
+    ];
+    let notes: BTreeMap<_, _> = notes
+        .map(|(key, value)| (key.to_owned(), value.to_owned()))
+        .into();
+    let lease = base(notes.clone(), BTreeMap::new());
+    let controls = *wire::read_leader(&lease)
+        .expect("a lease")
+        .controls
+        .expect("controls");
+    let hold = controls.hold().expect("a hold").length();
+    assert_eq!(hold, Some(Duration::from_secs(7200)));
+    assert_eq!(controls.pin, Some("bravo".into()));
+    assert_eq!(
+        controls.step_down().map(ToString::to_string).as_deref(),
+        Some("alpha/i-1")
+    );
+    assert_eq!(controls.step_down_to, Some("bravo".into()));
+    assert_eq!(read_text(&lease), wire::read(&lease));
+    let after = wire::update(&lease, &write(Record::default()))
+        .metadata
+        .annotations;
+    let after = after.expect("annotations");
+    assert!(
+        notes.iter().all(|(key, value)| after.get(key) == Some(value)),
+        "{after:?}"
+    );
+}
+
+#[test]
+fn nothing_is_asked_for_by_nothing() {
+    for empty in ["", "  "] {
+        let notes = [wire::HOLD, wire::PIN, wire::STEP_DOWN, wire::STEP_DOWN_TO]
+            .map(|key| (key.to_owned(), empty.to_owned()));
+        let lease = base(notes.into(), BTreeMap::new());
+        assert_eq!(
+            wire::read_leader(&lease).expect("a lease").controls,
+            None,
+            "{empty:?}"
+        );
     }
 }
 

@@ -127,6 +127,10 @@ fn annotation(index: u8) -> String {
         wire::PREFERRED_HOLDER,
         wire::STRATEGY,
         wire::INCARNATION,
+        wire::HOLD,
+        wire::PIN,
+        wire::STEP_DOWN,
+        wire::STEP_DOWN_TO,
         "example.com/else",
     ];
     known[usize::from(index) % known.len()].to_owned()

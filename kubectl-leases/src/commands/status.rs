@@ -84,7 +84,7 @@ pub(crate) struct Status {
     /// The order.
     #[arg(long, value_name = "COLUMN", value_enum, default_value_t)]
     sort_by: Order,
-    /// The form of the output: wide, json, yaml, name, custom-columns=NAME:.path,… or jsonpath=TEMPLATE.
+    /// The form of the output: wide, json, yaml, name, custom-columns=NAME:.path,…, jsonpath=TEMPLATE or go-template=TEMPLATE.
     #[arg(short, long, value_name = "FORMAT")]
     output: Option<Format>,
     /// Go on, and print a lease again whenever something about it changes.

@@ -6,16 +6,18 @@ use std::time::Duration;
 
 use clap::Args;
 use crossterm::event::{Event as Input, EventStream, KeyCode, KeyEvent, KeyEventKind, KeyModifiers};
-use election_core::Strategy;
+use election_core::{LeaseKey, Strategy};
 use futures::StreamExt;
 use k8s_openapi::api::coordination::v1::Lease;
 
+use super::steering::Steering;
 use crate::cli::{Found, Terminal};
 use crate::cluster::{Cluster, Error};
-use crate::connection::{Connection, Place};
+use crate::connection::{Connection, Place, Session};
 use crate::electors::Electors;
 use crate::follow::Seen;
 use crate::moment::Moment;
+use crate::steer::Wish;
 use crate::survey::Survey;
 use crate::top::screen::draw;
 use crate::top::{Ask, Model};
@@ -26,7 +28,7 @@ Examples:
   kubectl leases top -A
 
 Keys: up and down (or k and j) select, enter (or e) explains, esc goes back,
-p shows only problems, q (or ctrl-c) quits.
+d asks the leader to step down, p shows only problems, q (or ctrl-c) quits.
 
 SILENCE is a bar for each second: the longer nobody renewed, the higher; a full
 one is expired.
@@ -106,6 +108,12 @@ impl Top {
                     }
                 }
                 input = keys.next() => match input {
+                    Some(Ok(Input::Key(key))) if key.kind != KeyEventKind::Release && model.question().is_some() => {
+                        if let Some(lease) = model.answer(key.code == KeyCode::Char('y')) {
+                            let said = step_down(cluster, &lease).await;
+                            model.say(said);
+                        }
+                    }
                     Some(Ok(Input::Key(key))) if key.kind != KeyEventKind::Release => match meaning(key) {
                         Some(Key::Quit) => return Ok(Found::Answer),
                         Some(Key::Ask(ask)) => model.ask(ask),
@@ -126,6 +134,33 @@ impl Top {
     }
 }
 
+/// What came of it, in a line.
+async fn step_down(cluster: &Cluster, lease: &LeaseKey) -> String {
+    let session = Session {
+        cluster: cluster.clone(),
+        namespace: lease.namespace().to_owned(),
+        everywhere: false,
+    };
+    let steering = Steering::confirmed();
+    let (mut out, mut err) = (Vec::new(), Vec::new());
+    let wish = Wish::StepDown { to: None };
+    let done = steering
+        .carry_out(
+            &session,
+            lease.name(),
+            &wish,
+            Terminal::default(),
+            &mut out,
+            &mut err,
+        )
+        .await;
+    let text = done.map_or_else(
+        |error| error.to_string(),
+        |_| String::from_utf8_lossy(&out).into_owned(),
+    );
+    text.lines().next().unwrap_or_default().to_owned()
+}
+
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Key {
     Quit,
@@ -142,6 +177,7 @@ fn meaning(key: KeyEvent) -> Option<Key> {
         KeyCode::Enter | KeyCode::Char('e') => Some(Key::Ask(Ask::Open)),
         KeyCode::Esc | KeyCode::Backspace | KeyCode::Left => Some(Key::Ask(Ask::Close)),
         KeyCode::Char('p') => Some(Key::Ask(Ask::Problems)),
+        KeyCode::Char('d') => Some(Key::Ask(Ask::StepDown)),
         _ => None,
     }
 }

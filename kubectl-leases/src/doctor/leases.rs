@@ -128,6 +128,7 @@ fn lease(survey: &Survey, status: &LeaseStatus, electors: &Electors, findings: &
         let advice = "annotate it with coordinated-election.io/strategy=OldestEmulationVersion or NewestEmulationVersion";
         findings.push(Finding::warning("StrategyUnreadable", &key, message, advice));
     }
+    controls(survey, &key, findings);
     if status.reason.code == "NoCandidates" && status.state != "Held" {
         let advice = "start a candidate that names it, or delete it if nobody needs it any more";
         findings.push(Finding::note(
@@ -136,6 +137,39 @@ fn lease(survey: &Survey, status: &LeaseStatus, electors: &Electors, findings: &
             "nobody holds it, and nobody offers itself for it",
             advice,
         ));
+    }
+}
+
+/// What people asked for and does not do what they meant.
+fn controls(survey: &Survey, key: &LeaseKey, findings: &mut Vec<Finding>) {
+    let explanation = survey.explanation(key);
+    let controls = &explanation.controls;
+    for error in controls.errors() {
+        let advice = "write it with kubectl leases hold or step-down, or remove the annotation";
+        let message = format!("what somebody asked for is ignored: {error}");
+        findings.push(Finding::warning("ControlUnreadable", key, message, advice));
+    }
+    let (namespace, name) = (key.namespace(), key.name());
+    if let Some(pin) = &controls.pin
+        && explanation
+            .candidates
+            .iter()
+            .all(|candidate| candidate.identity != *pin)
+    {
+        let message = format!("it is pinned to {pin}, which is no candidate, so the others lead");
+        let advice = format!("start {pin}, or kubectl leases unpin -n {namespace} {name}");
+        findings.push(Finding::warning("PinnedToNobody", key, message, &advice));
+    }
+    if let Some(asked) = controls
+        .step_down()
+        .filter(|_| explanation.stepping_down.is_none())
+    {
+        let message = format!(
+            "{} was asked to step down, and that process has ended: the request is over",
+            asked.identity
+        );
+        let advice = format!("nothing; kubectl leases step-down -n {namespace} {name} --cancel removes it");
+        findings.push(Finding::note("SteppedDown", key, message, &advice));
     }
 }
 

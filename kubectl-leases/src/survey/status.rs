@@ -36,6 +36,7 @@ impl Survey {
             .find(|candidate| Some(&candidate.identity) == holder.as_ref());
         let in_term = leader.filter(|leader| leader.record.incarnation.is_some());
         let mut conditions = conditions(&explanation, leader);
+        conditions.extend(wishes(&explanation));
         conditions.extend(
             self.unattended(key, &explanation)
                 .then_some(Condition::Unattended),
@@ -51,6 +52,11 @@ impl Survey {
             name: key.name().to_owned(),
             state: explanation.state.map_or("Missing", LeaseState::as_str).to_owned(),
             conditions,
+            asked: self
+                .leaders
+                .get(key)
+                .map(|leader| leader.asked.clone())
+                .unwrap_or_default(),
             versions: of_holder.and_then(|candidate| candidate.versions.clone()),
             holder,
             preferred_holder: record
@@ -153,6 +159,21 @@ fn conditions(explanation: &Explanation, leader: Option<&LeaderLease>) -> Vec<Co
         _ => {}
     }
     conditions
+}
+
+/// What people ask for, as far as it has an effect.
+fn wishes(explanation: &Explanation) -> impl Iterator<Item = Condition> + use<> {
+    let controls = &explanation.controls;
+    [
+        explanation.on_hold.map(|_| Condition::OnHold),
+        controls.pin.as_ref().map(|_| Condition::Pinned),
+        explanation
+            .stepping_down
+            .as_ref()
+            .map(|_| Condition::SteppingDown),
+    ]
+    .into_iter()
+    .flatten()
 }
 
 pub(crate) fn pair(versions: &Versions) -> VersionPair {

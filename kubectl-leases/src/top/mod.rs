@@ -29,6 +29,10 @@ pub struct Model {
     electors: Electors,
     history: BTreeMap<LeaseKey, VecDeque<u64>>,
     complaint: Option<String>,
+    /// The lease whose leader is to step down, if somebody confirms it.
+    asking: Option<(LeaseKey, String)>,
+    /// What was done last.
+    said: Option<String>,
 }
 
 /// A lease on the screen.
@@ -55,6 +59,8 @@ pub enum Ask {
     Close,
     /// Only problems, or everything again.
     Problems,
+    /// Ask the leader of the selected lease to step down, after a confirmation.
+    StepDown,
 }
 
 impl Default for Model {
@@ -68,6 +74,8 @@ impl Default for Model {
             electors: Electors::NoLease,
             history: BTreeMap::new(),
             complaint: None,
+            asking: None,
+            said: None,
         }
     }
 }
@@ -98,8 +106,25 @@ impl Model {
         self.complaint = complaint;
     }
 
+    /// Whose lease it is that somebody is asked about, and the question.
+    #[must_use]
+    pub const fn question(&self) -> Option<&(LeaseKey, String)> {
+        self.asking.as_ref()
+    }
+
+    /// The question is answered: for which lease the leader is to step down, if it is.
+    pub fn answer(&mut self, yes: bool) -> Option<LeaseKey> {
+        self.asking.take().filter(|_| yes).map(|(key, _)| key)
+    }
+
+    /// Says what was done, until somebody asks for something else.
+    pub fn say(&mut self, what: String) {
+        self.said = Some(what);
+    }
+
     /// Does what a person asks for.
     pub fn ask(&mut self, ask: Ask) {
+        self.said = None;
         match (ask, &mut self.open) {
             (Ask::Up, Some((_, scrolled))) => *scrolled = scrolled.saturating_sub(1),
             (Ask::Down, Some((_, scrolled))) => *scrolled = scrolled.saturating_add(1),
@@ -113,7 +138,16 @@ impl Model {
                     self.choose(survey.coordinated());
                 }
             }
-            (Ask::Open | Ask::Problems, Some(_)) => {}
+            (Ask::StepDown, None) => {
+                let row = self.rows.get(self.selected);
+                self.asking = row.filter(|row| row.status.state == "Held").map(|row| {
+                    let (key, holder) = (key_of(&row.status), row.status.holder.as_deref().unwrap_or("?"));
+                    let next = row.next.as_deref().unwrap_or("nobody");
+                    let question = format!("Ask {holder} to step down from {key}? Next is {next}. [y/N]");
+                    (key, question)
+                });
+            }
+            (Ask::Open | Ask::Problems | Ask::StepDown, Some(_)) => {}
         }
     }
 

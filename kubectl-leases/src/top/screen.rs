@@ -9,7 +9,7 @@ use ratatui::widgets::{Block, Paragraph, Row as TableRow, Table, TableState, Wra
 use super::{Model, Row};
 use crate::table::seconds_in_words;
 
-const KEYS: &str = " ↑↓ select   enter explain   p problems   q quit";
+const KEYS: &str = " ↑↓ select   enter explain   d step down   p problems   q quit";
 const KEYS_OPEN: &str = " ↑↓ scroll   esc back   q quit";
 
 /// Draws everything.
@@ -44,7 +44,12 @@ pub fn draw(frame: &mut Frame<'_>, model: &Model) {
             KEYS_OPEN
         }
     };
-    frame.render_widget(Line::styled(keys, Style::new().add_modifier(Modifier::DIM)), foot);
+    let foot_line = match (&model.asking, &model.said) {
+        (Some((_, question)), _) => Line::styled(format!(" {question}"), bold.fg(Color::Yellow)),
+        (None, Some(said)) => Line::raw(format!(" {said}")),
+        (None, None) => Line::styled(keys, Style::new().add_modifier(Modifier::DIM)),
+    };
+    frame.render_widget(foot_line, foot);
 }
 
 fn table(frame: &mut Frame<'_>, area: Rect, model: &Model) {

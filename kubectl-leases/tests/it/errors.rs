@@ -100,6 +100,7 @@ async fn wrong_flags_are_refused() {
             "OldestEmulationVersion or NewestEmulationVersion",
         ),
         (&["status", "-o", "jsonpath={.items"], "is not closed"),
+        (&["status", "-o", "go-template={{.items"], "unclosed action"),
         (
             &["status", "-o", "custom-columns=NAME"],
             "write NAME as NAME:.path",

@@ -204,3 +204,21 @@ async fn changes_are_printed_as_they_happen() {
     );
     assert!(lines[1].starts_with("2026-05-01T12:00:00."), "{text}");
 }
+
+#[test]
+fn what_people_ask_for_is_told() {
+    let mut story = Story::of(&held(KEY, "alpha", 0, json!({})));
+    let mut asked = |notes: serde_json::Value| story.see(leader(&held(KEY, "alpha", 0, notes)));
+    assert_eq!(
+        asked(json!({
+            "coordinated-election.io/hold": "90s by alice",
+            "coordinated-election.io/step-down": "alpha/1",
+            "coordinated-election.io/step-down-to": "bravo",
+        })),
+        ["Asked - hold for 90s, step-down of alpha for bravo"]
+    );
+    let pin = json!({"coordinated-election.io/pin": "bravo"});
+    assert_eq!(asked(pin.clone()), ["Asked - pin bravo"]);
+    assert_eq!(asked(pin), [""; 0]);
+    assert_eq!(asked(json!({})), ["Asked - nothing any more"]);
+}

@@ -15,5 +15,6 @@ mod kubectl;
 mod print;
 mod stage;
 mod states;
+mod steer;
 mod timeline;
 mod top;

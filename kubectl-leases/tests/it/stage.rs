@@ -195,7 +195,16 @@ pub(crate) fn documented(name: &str, screen: &str) {
 
 /// Lets the elector and the candidates do what they need, by the manifest that people apply.
 async fn grant(plane: &ControlPlane) {
-    let manifest = include_str!("../../../artifacts/rbac.yaml");
+    for manifest in [
+        include_str!("../../../artifacts/rbac.yaml"),
+        include_str!("../../../artifacts/rbac-people.yaml"),
+    ] {
+        apply(plane, manifest).await;
+    }
+}
+
+/// Creates roles and bindings.
+pub(crate) async fn apply(plane: &ControlPlane, manifest: &str) {
     for document in manifest.split("\n---\n") {
         let object: Value = serde_yaml::from_str(document).unwrap();
         let kind = object["kind"].as_str().unwrap().to_lowercase();

@@ -198,7 +198,7 @@ async fn on_a_real_terminal_it_shows_explains_and_quits_cleanly() {
     );
     pty.press("e");
     pty.until("the explanation", |text| {
-        text.contains("kube-system/sample-controller is held by bravo")
+        text.contains("kube-system/sample-controller is held by bravo") && text.contains("esc back")
     })
     .await;
     pty.press("\u{1b}");
@@ -206,6 +206,24 @@ async fn on_a_real_terminal_it_shows_explains_and_quits_cleanly() {
         text.contains("q quit") && text.contains("enter explain")
     })
     .await;
+    pty.press("d");
+    pty.until("a question", |text| {
+        text.contains("Ask bravo to step down from kube-system/sample-controller? Next is alpha.")
+    })
+    .await;
+    pty.press("n");
+    pty.until("no question", |text| text.contains("d step down"))
+        .await;
+    pty.press("d");
+    pty.until("a question", |text| text.contains("Ask bravo to step down"))
+        .await;
+    pty.press("y");
+    pty.until("what was done", |text| {
+        text.contains("sample-controller step-down of bravo requested")
+    })
+    .await;
+    pty.until("the state", |text| text.contains("Held,SteppingDown"))
+        .await;
     pty.press("q");
     let ended = tokio::time::timeout(Duration::from_secs(20), child.wait()).await;
     let ended = ended.expect("it ends").unwrap();

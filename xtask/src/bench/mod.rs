@@ -9,6 +9,7 @@
 pub(crate) mod candidate;
 mod figures;
 mod peers;
+mod plugin;
 mod report;
 mod results;
 mod scale;
@@ -31,6 +32,7 @@ use crate::workspace::{self, Binaries, Profile};
 use candidate::{Said, What, boottime};
 use figures::Figures;
 use peers::PeersArgs;
+use plugin::PluginArgs;
 use scale::ScaleArgs;
 
 /// What can be measured.
@@ -42,7 +44,9 @@ pub(crate) enum Bench {
     Peers(PeersArgs),
     /// One elector with up to 10,000 leases, on the local control plane.
     Scale(ScaleArgs),
-    /// Both of these, with their defaults: what docs/benchmarks shows.
+    /// The plugin: start to output, and its size.
+    Plugin(PluginArgs),
+    /// `peers` and `scale`, with their defaults: what docs/benchmarks shows.
     All(AllArgs),
     /// Tables and pictures, drawn again from what was measured.
     Report(report::ReportArgs),
@@ -129,6 +133,7 @@ pub(crate) async fn run(bench: Bench) -> anyhow::Result<()> {
         Bench::Handover(args) => handover(args).await,
         Bench::Peers(args) => peers::run(args).await,
         Bench::Scale(args) => scale::run(args).await,
+        Bench::Plugin(args) => plugin::run(args).await,
         Bench::All(args) => {
             scale::run(ScaleArgs::whole(&args.out)).await?;
             peers::run(PeersArgs::whole(args.rounds, args.cluster, &args.out)).await

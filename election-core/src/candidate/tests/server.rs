@@ -99,6 +99,7 @@ impl Server {
                 revision,
                 record,
                 strategy: None,
+                controls: None,
             }),
         });
     }

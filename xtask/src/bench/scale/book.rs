@@ -80,7 +80,7 @@ struct Member {
 
 /// All leases and all candidates.
 #[derive(Debug)]
-pub(super) struct Book {
+pub(in crate::bench) struct Book {
     namespace: String,
     timing: Timing,
     entries: Vec<Entry>,
@@ -236,7 +236,7 @@ impl Book {
     }
 
     /// How many leases have a leader that lives.
-    pub(super) fn led(&self) -> usize {
+    pub(in crate::bench) fn led(&self) -> usize {
         (0..self.entries.len())
             .filter(|index| self.is_led(*index))
             .count()

@@ -33,8 +33,8 @@ enum Event {
 }
 
 /// The simulated candidates.
-pub(super) struct Crowd {
-    pub(super) book: Book,
+pub(in crate::bench) struct Crowd {
+    pub(in crate::bench) book: Book,
     leases: Api<Lease>,
     versions: Versions,
     watch: BoxStream<'static, Result<watcher::Event<Lease>, watcher::Error>>,
@@ -44,7 +44,11 @@ pub(super) struct Crowd {
 
 impl Crowd {
     /// Lets all candidates join.
-    pub(super) async fn join(client: Client, namespace: &str, leases: usize) -> anyhow::Result<Self> {
+    pub(in crate::bench) async fn join(
+        client: Client,
+        namespace: &str,
+        leases: usize,
+    ) -> anyhow::Result<Self> {
         let api: Api<Lease> = Api::namespaced(client, namespace);
         let version: election_core::Version = "1.30".parse()?;
         let versions = Versions {
@@ -78,7 +82,7 @@ impl Crowd {
     }
 
     /// Goes on for some time.
-    pub(super) async fn during(&mut self, time: Duration) -> anyhow::Result<()> {
+    pub(in crate::bench) async fn during(&mut self, time: Duration) -> anyhow::Result<()> {
         let mut over = pin!(shell::sleep(time));
         loop {
             tokio::select! {
@@ -89,7 +93,11 @@ impl Crowd {
     }
 
     /// Goes on until something holds.
-    pub(super) async fn until(&mut self, what: &str, holds: impl Fn(&Book) -> bool) -> anyhow::Result<()> {
+    pub(in crate::bench) async fn until(
+        &mut self,
+        what: &str,
+        holds: impl Fn(&Book) -> bool,
+    ) -> anyhow::Result<()> {
         let since = shell::now();
         let mut looked = since;
         self.send();

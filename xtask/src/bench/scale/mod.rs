@@ -23,7 +23,7 @@ use crate::processes::Processes;
 use crate::shell;
 use crate::workspace::{self, Binaries, Profile};
 use book::CANDIDATES;
-use crowd::Crowd;
+pub(super) use crowd::Crowd;
 
 const SIZES: [usize; 3] = [100, 1_000, 10_000];
 const FAILOVERS: usize = 1_000;
@@ -54,8 +54,8 @@ pub(crate) struct ScaleArgs {
     out: PathBuf,
 }
 
-const NAMESPACE: &str = "default";
-const ELECTOR: &str = "election-controller";
+pub(super) const NAMESPACE: &str = "default";
+pub(super) const ELECTOR: &str = "election-controller";
 /// After all have a leader, and before the elector is watched.
 const SETTLED: Duration = Duration::from_secs(5);
 
