@@ -28,7 +28,7 @@ impl GoTemplate {
     /// # Errors
     /// When the template asks for something that the object cannot have, or `out` cannot be written.
     pub fn print(&self, out: &mut impl Write, object: Value) -> io::Result<()> {
-        let value: gtmpl_ng::Value = serde_json::from_value(object).map_err(io::Error::other)?;
+        let value: gtmpl_value_ng::Value = serde_json::from_value(object).map_err(io::Error::other)?;
         let mut template = gtmpl_ng::Template::default();
         let text = template
             .parse(&self.0)
