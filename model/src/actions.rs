@@ -5,7 +5,7 @@
 
 use std::fmt;
 
-use crate::config::{Config, Fault};
+use crate::config::{Config, Fault, WISHES};
 use crate::world::{Link, Who, World};
 
 /// One thing that happens.
@@ -234,6 +234,11 @@ impl World {
                 .filter(|lease| lease.record.incarnation.is_some())
                 .into_iter()
                 .for_each(|_| push(0, 0)),
+            Fault::Steer => {
+                if lease.is_some() {
+                    (0..WISHES + config.identities().len()).for_each(|index| push(index, 0));
+                }
+            }
             Fault::EditNominee => {
                 if lease.is_some() {
                     (0..=config.identities().len()).for_each(|index| push(index, 0));

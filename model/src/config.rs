@@ -128,6 +128,8 @@ faults! {
     EditIncarnation,
     /// Somebody touches the lease without changing who leads: it is no life.
     Touch,
+    /// Somebody asks something of the election: a hold, a pin, a step-down, or nothing any more.
+    Steer,
     /// The work does not stop when it is told to, and is killed.
     Stubborn,
     /// The work stops and leaves a request without an answer.
@@ -188,3 +190,10 @@ impl Config {
         calm.min(longest)
     }
 }
+
+/// What [`Fault::Steer`] may ask for; the numbers from [`WISHES`] on pin an identity.
+pub(crate) const NOTHING: usize = 0;
+pub(crate) const HOLD: usize = 1;
+pub(crate) const SHORT_HOLD: usize = 2;
+pub(crate) const STEP_DOWN: usize = 3;
+pub(crate) const WISHES: usize = 4;

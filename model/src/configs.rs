@@ -62,6 +62,7 @@ pub fn configs() -> Vec<Config> {
         hands::twins(),
         course::versions(),
         hands::touched(),
+        hands::steered(),
         road::gaps(),
         road::replaced(),
         road::late(),

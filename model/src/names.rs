@@ -3,7 +3,7 @@
 use election_core::candidate::{Event, IdentityWrite, Seen};
 use election_core::{Item, LeaderLease, LeaseKey, LeaseState, LeaseWrite, Versions};
 
-use crate::config::{Config, Fault, SeatPlan};
+use crate::config::{Config, Fault, HOLD, NOTHING, SHORT_HOLD, STEP_DOWN, SeatPlan, WISHES};
 use crate::server::{Ask, Change};
 use crate::step::Step;
 use crate::world::Who;
@@ -193,6 +193,13 @@ impl Step<'_> {
                 None => "somebody removes the nomination".to_owned(),
             },
             Fault::EditIncarnation => "somebody removes the incarnation".to_owned(),
+            Fault::Steer => match usize::from(what) {
+                NOTHING => "somebody asks for nothing any more".to_owned(),
+                HOLD => "somebody puts the lease on hold".to_owned(),
+                SHORT_HOLD => "somebody puts the lease on hold for 5 s".to_owned(),
+                STEP_DOWN => "somebody asks the holder to step down".to_owned(),
+                pin => format!("somebody pins {}", self.config.identities()[pin - WISHES]),
+            },
             Fault::Touch => "somebody touches the lease".to_owned(),
             Fault::Stubborn => format!("the work of {} does not stop", seat()),
             Fault::Abandon => format!("the work of {} stops with a request open", seat()),

@@ -238,6 +238,8 @@ impl Step<'_> {
                 Output::Decided(step) => match step.reason {
                     Reason::QuietTime { .. } => self.seen.count(Sight::Quiet),
                     Reason::BackedOff { .. } => self.seen.count(Sight::BackedOff),
+                    Reason::OnHold { .. } => self.seen.count(Sight::OnHold),
+                    Reason::Asked { .. } => self.seen.count(Sight::Asked),
                     _ => {}
                 },
                 Output::Refused { .. } => {}
@@ -304,9 +306,25 @@ impl Step<'_> {
                 .iter()
                 .any(|holders| Strategy::default().compare(theirs, holders).is_lt())
         });
-        if !better && !self.config.holders_may_be_gone() {
+        if !better && !self.config.holders_may_be_gone() && !self.asked_for(write) {
             self.breaks(Broken::S5, "a nomination among equals");
         }
+    }
+
+    /// Whether somebody has asked for this handover. A write that lands is judged by the lease that it was decided from; one that does
+    /// not land preempts nobody.
+    fn asked_for(&self, write: &LeaseWrite) -> bool {
+        let lease = self.world.server.lease.as_ref();
+        let Some(lease) = lease.filter(|lease| lease.uid == write.uid && lease.revision == write.base) else {
+            return true;
+        };
+        lease.controls.as_ref().is_some_and(|controls| {
+            let down = controls.step_down().is_some_and(|asked| {
+                lease.record.names(&asked.identity)
+                    && lease.record.incarnation.as_ref() == Some(&asked.incarnation)
+            });
+            down || controls.pin == write.record.preferred_holder
+        })
     }
 
     // --- What landed ------------------------------------------------------------------------------------------------

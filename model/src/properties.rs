@@ -4,7 +4,7 @@
 //! (`processes`); here is what a state shows.
 
 use election_core::elector::Reason;
-use election_core::{LeaseState, Strategy};
+use election_core::{Controls, LeaseState, Strategy};
 use stateright::Property;
 
 use crate::clock::seconds;
@@ -142,13 +142,33 @@ impl World {
             return true;
         }
         let versions = |seat: usize| &self.seats[seat].settings.versions;
+        let controls = self
+            .server
+            .lease
+            .as_ref()
+            .and_then(|lease| lease.controls.as_deref());
+        // Whoever leads on a lease on hold may stay.
+        if controls.is_some_and(|controls| controls.hold().is_some_and(|hold| hold.length().is_none())) {
+            return true;
+        }
+        let wish = |seat: usize| {
+            let settings = &self.seats[seat].settings;
+            let down = controls.and_then(Controls::step_down);
+            if down.is_some_and(|down| {
+                down.identity == settings.identity && down.incarnation == settings.incarnation
+            }) {
+                2
+            } else {
+                i32::from(controls.and_then(|controls| controls.pin.as_ref()) != Some(&settings.identity))
+            }
+        };
         let Some(leader) = (0..self.seats.len()).find(|seat| self.leads(*seat)) else {
             return true;
         };
         let best = self.fit().all(|seat| {
-            Strategy::default()
-                .compare(versions(seat), versions(leader))
-                .is_ge()
+            let by_wish = wish(seat).cmp(&wish(leader));
+            let by_version = || Strategy::default().compare(versions(seat), versions(leader));
+            by_wish.then_with(by_version).is_ge()
         });
         best || self.backed_off(config)
     }

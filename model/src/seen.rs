@@ -45,8 +45,6 @@ sights! {
     EndOfTerm = "an end of term",
     /// A holder handed over.
     HandedOver = "a handover",
-    /// A successor accepted what was handed over.
-    Succeeded = "a handover completed",
     /// A holder released.
     Released = "a release",
     /// A candidate declined.
@@ -85,6 +83,10 @@ sights! {
     Raced = "two electors in a race",
     /// A process ended by itself.
     Finished = "a process that ended",
+    /// An elector nominated somebody because a person asked for it.
+    Asked = "a nomination that somebody asked for",
+    /// Preemption was on hold.
+    OnHold = "a hold",
     /// A leader acted on until the very end of its lease by the elector's clock.
     LastMoment = "an offer at the moment at which the old leader stopped",
 }

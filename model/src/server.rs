@@ -8,7 +8,7 @@ use std::sync::Arc;
 
 use election_core::candidate::{IdentityWrite, Seen, Settings};
 use election_core::{
-    IdentityLease, Item, LeaderLease, LeaseCreate, LeaseKey, LeaseWrite, Record, Revision, Uid,
+    Controls, IdentityLease, Item, LeaderLease, LeaseCreate, LeaseKey, LeaseWrite, Record, Revision, Uid,
 };
 
 use crate::clock::WALL;
@@ -211,6 +211,27 @@ impl Server {
             .lease
             .as_ref()
             .is_some_and(|before| before.record == lease.record)
+        {
+            return None;
+        }
+        lease.revision = self.next();
+        Some(self.store(lease))
+    }
+
+    /// Somebody asks something of the election; `None` when that was asked for before.
+    pub(crate) fn steer(&mut self, wish: impl FnOnce(&Record, &mut Controls)) -> Option<Change> {
+        let mut lease = self.lease.clone()?;
+        let mut controls = lease
+            .controls
+            .take()
+            .map(|controls| *controls)
+            .unwrap_or_default();
+        wish(&lease.record, &mut controls);
+        lease.controls = (!controls.is_empty()).then(|| Box::new(controls));
+        if self
+            .lease
+            .as_ref()
+            .is_some_and(|before| before.controls == lease.controls)
         {
             return None;
         }

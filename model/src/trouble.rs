@@ -2,12 +2,12 @@
 
 use std::sync::Arc;
 
-use election_core::Elector;
 use election_core::candidate::{Event, Stopped};
 use election_core::elector::Event as ElectorEvent;
+use election_core::{Controls, Elector, StepDown};
 
 use crate::clock::nanos;
-use crate::config::Fault;
+use crate::config::{Fault, HOLD, NOTHING, SHORT_HOLD, STEP_DOWN, WISHES};
 use crate::step::Step;
 use crate::world::{Link, Who};
 
@@ -75,6 +75,7 @@ impl Step<'_> {
             | Fault::Touch => {
                 self.edit(fault, index);
             }
+            Fault::Steer => self.steer(index),
             Fault::Stubborn => {
                 if let Some(work) = &mut self.seat(index).work {
                     work.stubborn = true;
@@ -94,6 +95,26 @@ impl Step<'_> {
                 self.world.outage_until = Some(self.world.now + length);
             }
         }
+    }
+
+    /// A wish stands beside those that were asked for before, except that nothing takes all of them back.
+    fn steer(&mut self, what: usize) {
+        let identities = self.config.identities();
+        let change = Arc::make_mut(&mut self.world.server).steer(|record, controls| match what {
+            NOTHING => *controls = Controls::default(),
+            HOLD => controls.hold = Some("true".parse()),
+            SHORT_HOLD => controls.hold = Some("5s".parse()),
+            STEP_DOWN => {
+                if let (Some(holder), Some(process)) = (&record.holder, &record.incarnation) {
+                    controls.step_down = Some(Ok(StepDown {
+                        identity: holder.clone(),
+                        incarnation: process.clone(),
+                    }));
+                }
+            }
+            pin => controls.pin = Some(identities[pin - WISHES].into()),
+        });
+        self.publish(change);
     }
 
     fn edit(&mut self, fault: Fault, index: usize) {

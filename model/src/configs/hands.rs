@@ -121,3 +121,24 @@ pub(super) fn touched() -> Config {
         )
     }
 }
+
+pub(super) fn steered() -> Config {
+    Config {
+        seats: vec![
+            seat("alpha", "1.30"),
+            seat("bravo", "1.30"),
+            seat("charlie", "1.31"),
+        ],
+        faults: vec![(Fault::Steer, 2), (Fault::Crash, 1), (Fault::Break, 1)],
+        total: 3,
+        swaps: Some(0),
+        trouble_until: 5,
+        recovery: Some(40),
+        settles: true,
+        sights: vec![Sight::Asked, Sight::OnHold, Sight::HandedOver, Sight::EndOfTerm],
+        ..base(
+            "steered",
+            "people hold, pin and ask leaders to step down, while processes crash and requests break off",
+        )
+    }
+}
