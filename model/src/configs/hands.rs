@@ -45,7 +45,7 @@ pub(super) fn creates() -> Config {
         swaps: Some(0),
         trouble_until: 1,
         horizon: Some(20),
-        sights: vec![Sight::Created, Sight::CreatedLate, Sight::LeaseDeleted],
+        sights: vec![Sight::Created, Sight::LeaseDeleted],
         ..base(
             "creates",
             "a new lease is created twice, late, and deleted meanwhile",
