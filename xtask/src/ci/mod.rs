@@ -191,6 +191,9 @@ pub(crate) fn run(args: &CiArgs) -> anyhow::Result<()> {
             Err(error) => {
                 show(&done);
                 println!("✗ {:<12}{:>8}", step.name, seconds(took));
+                if let Some(remark) = little_room(&workspace::target_folder(&root)) {
+                    println!("{remark}");
+                }
                 return Err(error).with_context(|| format!("step {} failed", step.name));
             }
         }
@@ -209,6 +212,18 @@ fn show(done: &[(&str, Duration, Option<String>)]) {
             .unwrap_or_default();
         println!("✓ {name:<12}{:>8}{remark}", seconds(*took));
     }
+}
+
+/// A full disk looks like a defect of whatever could not write: below a gibibyte it is said.
+fn little_room(folder: &Path) -> Option<String> {
+    let disk = rustix::fs::statvfs(folder).ok()?;
+    let free = disk.f_bavail.saturating_mul(disk.f_frsize) >> 20;
+    (free < 1_024).then(|| {
+        format!(
+            "only {free} MiB are free on the disk of {}: that may be why. `cargo clean` makes room",
+            folder.display()
+        )
+    })
 }
 
 fn seconds(time: Duration) -> String {
