@@ -33,7 +33,7 @@ impl World {
         }
         // Whoever leads on a lease on hold may lead for ever.
         for lease in self.leases.clone() {
-            people::edit(self.shared.clone(), Class::Steered, lease, people::release);
+            people::release(self.shared.clone(), lease);
         }
         self.shared.say(format_args!("-- the faults are over"));
     }

@@ -120,9 +120,22 @@ pub(crate) fn steer(lease: &mut Lease, how: u64, somebody: &str) {
     }
 }
 
-/// Nobody is held any more.
-pub(crate) fn release(lease: &mut Lease) {
-    notes(lease).remove(wire::HOLD);
+/// Nobody is held any more, however often somebody else writes the lease meanwhile.
+pub(crate) fn release(shared: Arc<Shared>, key: LeaseKey) {
+    spawn(async move {
+        let leases: Api<Lease> = Api::namespaced(client(shared.clone()), key.namespace());
+        while let Ok(mut lease) = leases.get(key.name()).await
+            && notes(&mut lease).remove(wire::HOLD).is_some()
+        {
+            if leases
+                .replace(key.name(), &PostParams::default(), &lease)
+                .await
+                .is_ok()
+            {
+                shared.count(Class::Steered);
+            }
+        }
+    });
 }
 
 /// One of the things that can be wrong on an identity lease.
