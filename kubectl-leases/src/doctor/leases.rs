@@ -250,7 +250,7 @@ fn better_but_silent(
             .map_or_else(String::new, |holder| format!(", instead of {holder}"));
         let message = format!("{identity}{versions} would lead{instead}, but was silent {ago}");
         let advice = format!(
-            "is its process running, and does it reach the API server? If it is gone for good: kubectl delete lease -n {} \
+            "is its process running, and does it reach the API server? If it is gone for good: kubectl leases forget -n {} \
              {identity}",
             status.namespace
         );

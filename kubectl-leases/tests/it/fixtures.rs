@@ -186,6 +186,7 @@ pub(crate) fn every_state() -> Vec<Lease> {
         "coordinated-election.io/preferred-holder": "old",
         "coordination.k8s.io/end-of-term": "true",
     });
+    let asked = |what: &str, value: &str| json!({format!("coordinated-election.io/{what}"): format!("{value} asked by alice")});
     let states = [
         held("default/held", "old", 4, json!({})),
         held("default/nominated", "new", 4, nominated),
@@ -198,6 +199,9 @@ pub(crate) fn every_state() -> Vec<Lease> {
         released("default/released", 1),
         fresh("default/fresh"),
         blanked("default/blanked", 1),
+        held("default/on-hold", "new", 4, asked("hold", "7200s")),
+        held("default/pinned", "new", 4, asked("pin", "new")),
+        held("default/stepping-down", "old", 4, asked("step-down", "old/1")),
     ];
     let keys: Vec<String> = states
         .iter()

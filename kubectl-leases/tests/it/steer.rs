@@ -142,6 +142,11 @@ async fn holds_and_pins_come_and_go() {
         screens.push('\n');
     }
     insta::assert_snapshot!(screens);
+    let end = screens.find("$ kubectl leases release-hold").unwrap();
+    documented(
+        "hold and pin",
+        &(screens[..end].trim_end_matches('\n').to_owned() + "\n"),
+    );
     assert_eq!(
         wire::read_leader(&lease(&stage, "demo").await).unwrap().controls,
         None
@@ -281,7 +286,9 @@ async fn without_an_elector_wait_says_why_nobody_else_leads() {
     let mut leases = fleet();
     leases[0] = electors(600);
     let stage = Stage::with(leases).await;
-    insta::assert_snapshot!(stage.screen("step-down demo --yes --wait=10ms").await);
+    let screen = stage.screen("step-down demo --yes --wait=10ms").await;
+    insta::assert_snapshot!(screen);
+    documented("nobody steps down", &screen);
 }
 
 #[tokio::test]
