@@ -66,6 +66,8 @@ const MANY: u64 = 1000;
 const BATCH: u64 = 1000;
 
 fn main() -> ExitCode {
+    // A story is read with `less` or `head`: what nobody reads on ends quietly.
+    sigpipe::reset();
     let cli = Cli::parse();
     if cli.trace {
         return trace(&cli);
