@@ -83,6 +83,14 @@ async fn pages_come_from_one_snapshot(server: Cluster) {
         .delete(&format!("{LEASES}/c"), &Value::Null)
         .await
         .expect(200);
+    server.lease("c", "second").await;
+    for holder in ["second", "third"] {
+        let patch = json!({"spec": {"holderIdentity": holder}});
+        server
+            .patch(&format!("{LEASES}/d"), MERGE, &patch)
+            .await
+            .expect(200);
+    }
 
     let token = first["metadata"]["continue"].as_str().unwrap();
     let second = server
@@ -91,6 +99,9 @@ async fn pages_come_from_one_snapshot(server: Cluster) {
         .expect(200)
         .json();
     assert_eq!(names_in(&second), ["c", "d"]);
+    for item in second["items"].as_array().unwrap() {
+        assert_eq!(item["spec"]["holderIdentity"], "alpha");
+    }
     assert_eq!(version(&second), version(&first));
     let token = second["metadata"]["continue"].as_str().unwrap();
     let third = server

@@ -10,7 +10,6 @@ use crate::store::{Key, Stored};
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use serde_json::{Value, json};
-use std::collections::BTreeMap;
 use std::ops::Bound;
 use std::sync::Arc;
 use std::time::Duration;
@@ -84,18 +83,21 @@ pub(crate) async fn list(
     if let Version::NotOlderThan(revision) | Version::Exact(revision) = version {
         wait_for(plane, revision).await?;
     }
-    let (revision, all) = snapshot(plane, resource, version, after.as_ref())?;
-    Ok(page(resource, selector, revision, &all, after, limit))
+    let (revision, rest) = snapshot(plane, resource, version, after.as_ref())?;
+    Ok(page(resource, selector, revision, &rest, limit))
 }
 
-type Objects = BTreeMap<Key, Arc<Stored>>;
-
+/// The objects after a key, in order, and the revision that they are of.
 fn snapshot(
     plane: &Plane,
     resource: &Resource,
     version: Version,
     after: Option<&Key>,
-) -> Result<(u64, Objects), Failure> {
+) -> Result<(u64, Vec<Arc<Stored>>), Failure> {
+    let inside = |object: &Arc<Stored>| {
+        let wanted = resource.namespace.as_ref();
+        wanted.is_none_or(|namespace| object.key.namespace == *namespace)
+    };
     plane.store.read(|state| {
         let table = state.table(&resource.kind.table);
         match version {
@@ -103,23 +105,17 @@ fn snapshot(
                 let within = table
                     .into_iter()
                     .flat_map(|table| table.within(resource.namespace.as_deref()));
-                let objects = within
-                    .map(|object| (object.key.clone(), Arc::clone(object)))
-                    .collect();
-                Ok((state.revision(), objects))
+                let rest = within.skip_while(|object| after.is_some_and(|after| object.key <= *after));
+                Ok((state.revision(), rest.cloned().collect()))
             }
             Version::Exact(revision) => {
+                let start = after.map_or(Bound::Unbounded, Bound::Excluded);
                 let rewound = match table {
-                    Some(table) => table.history.rewind(&table.objects, revision),
-                    None => (revision >= state.floor()).then(Objects::new),
+                    Some(table) => table.history.rewind(&table.objects, revision, start),
+                    None => (revision >= state.floor()).then(Vec::new),
                 };
                 let mut objects = rewound.ok_or_else(|| expired(after))?;
-                objects.retain(|key, _| {
-                    resource
-                        .namespace
-                        .as_ref()
-                        .is_none_or(|wanted| key.namespace == *wanted)
-                });
+                objects.retain(inside);
                 Ok((revision, objects))
             }
         }
@@ -144,17 +140,9 @@ fn expired(after: Option<&Key>) -> Failure {
     }
 }
 
-fn page(
-    resource: &Resource,
-    selector: &Selector,
-    revision: u64,
-    all: &Objects,
-    after: Option<Key>,
-    limit: usize,
-) -> Page {
+fn page(resource: &Resource, selector: &Selector, revision: u64, rest: &[Arc<Stored>], limit: usize) -> Page {
     let kind = &resource.kind;
-    let start = after.map_or(Bound::Unbounded, Bound::Excluded);
-    let mut rest = all.range((start, Bound::Unbounded)).map(|(_, object)| object);
+    let mut rest = rest.iter();
     let mut selected = rest.by_ref().filter(|object| selector.matches(kind, object));
     let objects: Vec<_> = match limit {
         0 => selected.by_ref().cloned().collect(),

@@ -5,6 +5,7 @@
 
 use super::object::{Key, Stored};
 use std::collections::{BTreeMap, VecDeque};
+use std::ops::Bound;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::time::Instant;
@@ -97,20 +98,28 @@ impl History {
         Some(self.events.range(start..))
     }
 
-    /// The objects as they were at `revision`: today's, with later events undone.
+    /// The objects as they were at `revision`, in the order of their keys, those after `start`: today's, with later events
+    /// undone.
     pub(crate) fn rewind(
         &self,
         today: &BTreeMap<Key, Arc<Stored>>,
         revision: u64,
-    ) -> Option<BTreeMap<Key, Arc<Stored>>> {
-        let mut objects = today.clone();
-        let later: Vec<_> = self.after(revision)?.collect();
-        for event in later.into_iter().rev() {
-            match &event.previous {
-                Some(previous) => objects.insert(previous.key.clone(), Arc::clone(previous)),
-                None => objects.remove(&event.object.key),
-            };
+        start: Bound<&Key>,
+    ) -> Option<Vec<Arc<Stored>>> {
+        let mut undone: BTreeMap<&Key, Option<&Arc<Stored>>> = BTreeMap::new();
+        for event in self.after(revision)? {
+            // What the first of them found is what there was.
+            undone.entry(&event.object.key).or_insert(event.previous.as_ref());
         }
+        let untouched = today
+            .range((start, Bound::Unbounded))
+            .filter(|(key, _)| !undone.contains_key(key))
+            .map(|(_, object)| object);
+        let touched = undone
+            .range::<Key, _>((start, Bound::Unbounded))
+            .filter_map(|(_, before)| *before);
+        let mut objects: Vec<_> = untouched.chain(touched).cloned().collect();
+        objects.sort_by(|one, other| one.key.cmp(&other.key));
         Some(objects)
     }
 }
