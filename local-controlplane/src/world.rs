@@ -46,12 +46,12 @@ pub(crate) fn wall_seconds() -> String {
 
 /// A timestamp cut to whole seconds: a creation must not lie in the future.
 pub(crate) fn seconds(at: Timestamp) -> String {
-    at.strftime("%Y-%m-%dT%H:%M:%SZ").to_string()
+    format!("{at:.0}")
 }
 
 /// A timestamp to the microsecond, as `MicroTime` has it.
 pub(crate) fn micros(at: Timestamp) -> String {
-    at.strftime("%Y-%m-%dT%H:%M:%S%.6fZ").to_string()
+    format!("{at:.6}")
 }
 
 /// Source of uids and generated names.
@@ -106,4 +106,17 @@ pub(crate) fn secret() -> String {
         uuid::Uuid::new_v4().simple(),
         uuid::Uuid::new_v4().simple()
     )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_time_is_cut_not_rounded() {
+        let at: Timestamp = "2026-05-01T12:00:00.9999999Z".parse().unwrap();
+        assert_eq!(seconds(at), "2026-05-01T12:00:00Z");
+        assert_eq!(micros(at), "2026-05-01T12:00:00.999999Z");
+        assert_eq!(micros(Timestamp::UNIX_EPOCH), "1970-01-01T00:00:00.000000Z");
+    }
 }

@@ -11,6 +11,10 @@ use std::time::Duration;
 use clap::Parser;
 use simulation::{Broken, Campaign, Class, Plan, Summary, Totals, Tracing, run, shrink};
 
+/// Most of the time goes into JSON, and much of that into the allocator.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 const HELP: &str = "\
 Examples:
   cargo xtask simulate                          1,000 seeds on all cores

@@ -9,7 +9,7 @@ use super::merge::merged;
 use super::of_object::fields_of;
 use super::remove::without;
 use super::update::{account, set_managed, take_managed};
-use super::{Author, Ground, Shape, unowned};
+use super::{Author, Ground, Shape, UNOWNED};
 use serde_json::Value;
 
 /// In whose name fields are kept that were there before anybody was tracked.
@@ -132,7 +132,7 @@ fn apply_once(
         }
     }
     managers.change(|entry| match is_own(entry) {
-        true => Some(entry.fields.difference(&unowned())),
+        true => Some(entry.fields.difference(&UNOWNED)),
         false => Some(entry.fields.difference(&set).difference(&removed)),
     });
     if new != *live

@@ -116,6 +116,20 @@ impl FieldSet {
         })
     }
 
+    /// Leaves what is not in `other`: [`FieldSet::difference`] in place.
+    pub(super) fn remove_all(&mut self, other: &Self) {
+        for (element, with) in &other.0 {
+            let Some(node) = self.0.get_mut(element) else {
+                continue;
+            };
+            node.member &= !with.member;
+            node.below.remove_all(&with.below);
+            if node.is_empty() {
+                self.0.remove(element);
+            }
+        }
+    }
+
     /// What is not in `other`. A path stays although its parent goes.
     #[must_use]
     pub(super) fn difference(&self, other: &Self) -> Self {
@@ -315,6 +329,9 @@ mod tests {
         fn difference_and_intersection_make_up_the_whole(left in sets(), right in sets()) {
             let (only, both) = (left.difference(&right), left.intersection(&right));
             prop_assert!(only.intersection(&right).is_empty());
+            let mut rest = left.clone();
+            rest.remove_all(&right);
+            prop_assert_eq!(&rest, &only);
             prop_assert_eq!(&only.union(&both), &left);
             prop_assert_eq!(left.clone().union(&right), right.union(&left));
         }

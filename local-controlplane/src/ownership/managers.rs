@@ -155,6 +155,17 @@ impl Managers {
         self.0.retain(|entry| !entry.fields.is_empty());
     }
 
+    /// Takes fields away from everybody. Whoever has none left is no manager any more.
+    pub(super) fn take_away(&mut self, fields: &FieldSet) {
+        if fields.is_empty() {
+            return;
+        }
+        for entry in &mut self.0 {
+            entry.fields.remove_all(fields);
+        }
+        self.0.retain(|entry| !entry.fields.is_empty());
+    }
+
     /// Sums up the oldest updates when there are too many.
     pub(super) fn cap(&mut self) {
         let mut updaters = self

@@ -27,6 +27,7 @@ pub(crate) use update::{follow, keep_times};
 
 use field_set::FieldSet;
 use serde_json::Value;
+use std::sync::LazyLock;
 
 /// What ownership must know of the resource that is written.
 #[derive(Debug, Clone, Copy)]
@@ -53,7 +54,7 @@ pub(crate) struct Author<'a> {
 }
 
 /// What nobody owns, because it is the server's or says which object it is.
-fn unowned() -> FieldSet {
+static UNOWNED: LazyLock<FieldSet> = LazyLock::new(|| {
     FieldSet::of_fields(&[
         &["apiVersion"],
         &["kind"],
@@ -68,4 +69,4 @@ fn unowned() -> FieldSet {
         &["metadata", "managedFields"],
         &["metadata", "resourceVersion"],
     ])
-}
+});

@@ -3,7 +3,7 @@
 use super::compare::Comparison;
 use super::field_set::FieldSet;
 use super::managers::{Entry, Managers, Operation, Owner, is_reset};
-use super::{Author, Ground, unowned};
+use super::{Author, Ground, UNOWNED};
 use serde_json::{Map, Value};
 
 /// Puts the managers into `new`, which is about to replace `live`; without it, to be created.
@@ -83,8 +83,9 @@ pub(super) fn account(
     let set = comparison.set().without_all_below(&ignored);
     let removed = comparison.removed.without_all_below(&ignored);
     managers.retain(|entry| ground.versions.contains(&entry.owner.api_version));
-    managers.change(|entry| Some(entry.fields.difference(&set).difference(&removed)));
-    let taken = set.difference(&unowned());
+    managers.take_away(&set);
+    managers.take_away(&removed);
+    let taken = set.difference(&UNOWNED);
     if !taken.is_empty() {
         let owner = Owner {
             manager: author.manager.into(),

@@ -4,6 +4,7 @@
 //! invalid (422). The caller decides; this pass reports.
 
 use super::{Schema, Types, child};
+use crate::world;
 use k8s_openapi::jiff::Timestamp;
 use serde_json::{Map, Value};
 
@@ -118,13 +119,13 @@ fn decode_scalar(schema: &Schema, value: &mut Value) -> Result<(), String> {
         Types::Integer | Types::Int32 => "integer",
         Types::IntOrString if value.is_string() || value.is_number() => return Ok(()),
         Types::IntOrString => "int-or-string",
-        Types::Time => return decode_time(value, "%Y-%m-%dT%H:%M:%SZ", |_| true),
-        Types::MicroTime => return decode_time(value, "%Y-%m-%dT%H:%M:%S%.6fZ", has_six_digits),
+        Types::Time => return decode_time(value, world::seconds, |_| true),
+        Types::MicroTime => return decode_time(value, world::micros, has_six_digits),
     };
     Err(format!("must be of type {expected}: \"{}\"", type_name(value)))
 }
 
-fn decode_time(value: &mut Value, format: &str, accept: fn(&str) -> bool) -> Result<(), String> {
+fn decode_time(value: &mut Value, written: fn(Timestamp) -> String, accept: fn(&str) -> bool) -> Result<(), String> {
     let text = value
         .as_str()
         .ok_or("cannot unmarshal a time that is no string")?;
@@ -134,7 +135,7 @@ fn decode_time(value: &mut Value, format: &str, accept: fn(&str) -> bool) -> Res
         .ok()
         .filter(|_| canonical_letters && accept(text));
     let time = parsed.ok_or_else(|| format!("parsing time {text:?}: it has not the form of the field"))?;
-    *value = time.strftime(format).to_string().into();
+    *value = written(time).into();
     Ok(())
 }
 
