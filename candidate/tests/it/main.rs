@@ -7,5 +7,7 @@ mod keeper;
 mod library;
 #[cfg(all(feature = "cli", target_os = "linux"))]
 mod process;
+#[cfg(target_os = "linux")]
+mod slept;
 #[cfg(all(feature = "cli", target_os = "linux"))]
 mod watchdog;
