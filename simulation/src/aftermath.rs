@@ -11,8 +11,9 @@ use crate::class::Class;
 use crate::happen::Deed;
 use crate::ledger::{Grant, Pid};
 use crate::people;
+use crate::plan::Happening;
 use crate::shared::Outage;
-use crate::world::World;
+use crate::world::{Actor, World};
 
 /// The longest pause that an elector makes after a write that failed.
 const PAUSE_AFTER_FAILURE: Duration = Duration::from_secs(16);
@@ -42,23 +43,46 @@ impl World {
     pub(crate) async fn aftermath(&mut self) {
         self.calms().await;
         let unit = self.lease_seconds().duration();
-        let dead = self.shared.ledger().identities.len() + self.actors.len();
-        let windows = (0..dead).fold(Duration::ZERO, |sum, round| {
-            let round = u32::try_from(round).unwrap_or(u32::MAX);
-            sum + self.elector_timing().accept_window(round)
-        });
+        let windows = self.accept_windows();
         let identity = Duration::from_secs(self.plan.identity.into());
-        let led = unit * 3 + windows + PAUSE_AFTER_FAILURE + identity + Duration::from_secs(5);
+        // An elector that is silent is replaced first.
+        let turns = if self.turns { unit * 2 } else { Duration::ZERO };
+        let led = unit * 3 + turns + windows + PAUSE_AFTER_FAILURE + identity + Duration::from_secs(5);
         let best = led + unit * 6 + windows;
         if !self.settle(led, best).await {
             return;
         }
         if self.plan.buries {
-            self.bury(identity * 12 + led).await;
+            // Whoever crashes at a collection has seen nothing when it starts again.
+            let crash = |happening: &Happening| happening.class == Class::CrashAtCollection;
+            let lives = if self.plan.happenings.iter().any(crash) {
+                2
+            } else {
+                1
+            };
+            self.bury((identity * 12 + led) * lives).await;
         }
         if self.plan.outage {
             self.endure(best).await;
         }
+    }
+
+    /// How long all who may be dead and still count as alive can keep a lease, one after the other.
+    fn accept_windows(&self) -> Duration {
+        let ledger = self.shared.ledger();
+        let standing = self.leases.iter().map(|lease| {
+            let of_lease = |actor: &&Actor| actor.program().is_some_and(|program| program.lease == *lease);
+            let named = ledger
+                .identities
+                .values()
+                .filter(|book| book.named.contains(lease));
+            named.count() + self.actors.iter().filter(of_lease).count()
+        });
+        let rounds = standing.max().unwrap_or_default();
+        (0..rounds).fold(Duration::ZERO, |sum, round| {
+            let round = u32::try_from(round).unwrap_or(u32::MAX);
+            sum + self.elector_timing().accept_window(round)
+        })
     }
 
     /// Waits until every lease has its best leader. Invariants: L1, L2.

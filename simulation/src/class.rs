@@ -55,17 +55,29 @@ pub enum Class {
     DeletedIdentity,
     /// Somebody edits what is written on a lease.
     Corrupted,
-    /// A hundred candidates and more.
+    /// More than a hundred candidates, now and then up to three hundred.
     Crowd,
-    /// The elector crashes at a write, before or after it lands.
-    ElectorCrash,
+    /// A candidate crashes at a write, before or after it lands.
+    CandidateCrash,
+    /// The elector crashes when it creates a lease, before or after that lands.
+    CrashAtCreate,
+    /// The elector crashes when it offers a lease.
+    CrashAtOffer,
+    /// The elector crashes when it withdraws an offer.
+    CrashAtWithdrawal,
+    /// The elector crashes when it nominates a successor.
+    CrashAtNomination,
+    /// The elector crashes when it clears a nomination.
+    CrashAtClearing,
+    /// The elector crashes when it collects a dead candidate.
+    CrashAtCollection,
     /// Elections in several namespaces.
     Namespaces,
     /// A program is replaced by another version of it, or says that it is one.
     VersionChange,
     /// The work of a process is stuck, and says so.
     StuckWork,
-    /// A second elector acts.
+    /// One more elector, which acts as well or stands by.
     TwoElectors,
     /// A second process with the identity of another.
     TwoProcesses,
@@ -73,6 +85,8 @@ pub enum Class {
     Joins,
     /// A candidate leaves in order.
     Leaves,
+    /// The electors take turns: one acts, the others stand by until it is silent or has left.
+    Turns,
     /// An election without an elector: candidates in direct mode take a lease by themselves.
     Direct,
     /// Somebody asks something of an election: a hold, a pin, a step-down.
@@ -84,6 +98,18 @@ impl Class {
     #[must_use]
     pub fn all() -> &'static [Self] {
         Self::value_variants()
+    }
+
+    /// After how many seeds a class is missed that never took effect. Most writes of electors are rare.
+    #[must_use]
+    pub const fn certain_after(self) -> u64 {
+        match self {
+            Self::CrashAtCreate
+            | Self::CrashAtWithdrawal
+            | Self::CrashAtNomination
+            | Self::CrashAtClearing => 10_000,
+            _ => 1_000,
+        }
     }
 
     const COUNT: usize = Self::Steered as usize + 1;

@@ -50,9 +50,12 @@ impl World {
         let nth = |count: usize| usize::try_from(target % count.max(1) as u64).unwrap_or_default();
         match class {
             Class::Outage | Class::SlowServer => "all".to_owned(),
-            Class::Crowd | Class::Namespaces | Class::Direct | Class::TwoElectors | Class::Joins => {
-                "somebody new".to_owned()
-            }
+            Class::Crowd
+            | Class::Namespaces
+            | Class::Direct
+            | Class::Turns
+            | Class::TwoElectors
+            | Class::Joins => "somebody new".to_owned(),
             Class::DeletedLeader | Class::Steered => self.leases[nth(self.leases.len())].to_string(),
             Class::Corrupted if amount.is_multiple_of(2) => self.leases[nth(self.leases.len())].to_string(),
             Class::DeletedIdentity
@@ -63,7 +66,11 @@ impl World {
                 let index = self.candidate(target);
                 index.map_or_else(|| "nobody".to_owned(), |index| self.actors[index].name.clone())
             }
-            Class::ElectorCrash if !amount.is_multiple_of(5) => "elector".to_owned(),
+            Class::CandidateCrash => {
+                let index = self.candidate(target);
+                index.map_or_else(|| "nobody".to_owned(), |index| self.actors[index].name.clone())
+            }
+            class if is_crash_of_elector(class) => "electors".to_owned(),
             _ => self.actors[nth(self.actors.len())].name.clone(),
         }
     }
@@ -123,22 +130,38 @@ impl World {
                 self.people_act(class, target, amount, span);
             }
             Class::Crowd => self.crowd(amount),
-            Class::ElectorCrash => {
-                let crash = if amount.is_multiple_of(2) {
-                    Crash::BeforeLanding
-                } else {
-                    Crash::AfterLanding
-                };
-                // Most often the elector, whose every write can be its last.
-                let index = if amount.is_multiple_of(5) { index } else { 0 };
-                self.road(index, |road| road.crash = Some(crash));
-                self.plan_in(span, Deed::Over(index, class));
+            Class::CandidateCrash => {
+                if let Some(index) = self.candidate(target) {
+                    self.crashes_at_write(index, class, amount, span);
+                }
+            }
+            Class::CrashAtCreate
+            | Class::CrashAtOffer
+            | Class::CrashAtWithdrawal
+            | Class::CrashAtNomination
+            | Class::CrashAtClearing
+            | Class::CrashAtCollection => {
+                for index in 0..self.actors.len() {
+                    if self.actors[index].program().is_none() {
+                        self.crashes_at_write(index, class, amount, span);
+                    }
+                }
+                // There must be somebody to collect.
+                if class == Class::CrashAtCollection
+                    && let Some(index) = self.candidate(target)
+                {
+                    self.actors[index].gone |= self.crash(index);
+                }
+            }
+            Class::Turns => {
+                self.turns = true;
+                self.actor("elector-b".to_owned(), Role::Elector);
             }
             Class::Namespaces => self.namespaces(amount).await,
             Class::Direct => self.direct(amount).await,
             Class::StuckWork => self.stuck(index, span),
             Class::TwoElectors => {
-                let index = self.actor("elector-b".to_owned(), Role::Elector);
+                let index = self.actor("elector-c".to_owned(), Role::Elector);
                 self.start(index);
                 self.count(class);
             }
@@ -150,6 +173,19 @@ impl World {
                 self.count(class);
             }
             Class::Leaves => self.leaves(target),
+        }
+    }
+
+    /// The next writes of a process, or those of one kind, are its last. The dead are collected after everything else.
+    fn crashes_at_write(&mut self, index: usize, class: Class, amount: u64, span: Duration) {
+        let crash = if amount.is_multiple_of(2) {
+            Crash::BeforeLanding
+        } else {
+            Crash::AfterLanding
+        };
+        self.road(index, |road| road.crash = Some((class, crash)));
+        if class != Class::CrashAtCollection {
+            self.plan_in(span, Deed::Over(index, class));
         }
     }
 
@@ -351,7 +387,7 @@ impl World {
                 Class::Latency => road.latency = base,
                 Class::WatchLag => road.lag = Duration::ZERO,
                 Class::BookmarkOnly => road.held = false,
-                Class::ElectorCrash => road.crash = None,
+                class if class == Class::CandidateCrash || is_crash_of_elector(class) => road.crash = None,
                 Class::Partition => {
                     road.parted = false;
                     // What was held up arrives, or the connection is found dead.
@@ -371,4 +407,16 @@ impl World {
         });
         self.shared.say(format_args!("-- over: {class}"));
     }
+}
+
+const fn is_crash_of_elector(class: Class) -> bool {
+    matches!(
+        class,
+        Class::CrashAtCreate
+            | Class::CrashAtOffer
+            | Class::CrashAtWithdrawal
+            | Class::CrashAtNomination
+            | Class::CrashAtClearing
+            | Class::CrashAtCollection
+    )
 }

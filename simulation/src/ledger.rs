@@ -142,7 +142,7 @@ pub(crate) struct Ledger {
     pub(crate) terms: u64,
     /// Terms that ended.
     pub(crate) ended: u64,
-    /// Writes of electors that changed a leader lease.
+    /// What electors sent to create or change a leader lease.
     pub(crate) elector_writes: u64,
     /// Writes of the leaders' work that landed.
     pub(crate) acts: u64,

@@ -44,6 +44,9 @@ pub struct Plan {
     pub outage: bool,
 }
 
+/// Every so many-th seed has a crowd, which takes as long as many others: each candidate's every write wakes all others.
+const CROWD_EVERY: u64 = 250;
+
 /// The versions of the programs.
 pub(crate) const VERSIONS: [&str; 5] = ["1.29.0", "1.28.3", "1.30.0", "1.29.0", "1.31.0-alpha.1"];
 
@@ -87,12 +90,37 @@ impl Plan {
         if only.is_empty() {
             // By dice of its own: the other seeds tell the same story with it and without.
             let mut dice = Dice::new(seed, 2);
-            if dice.percent(8) {
-                let happening = plan.happening(Class::Direct, &mut dice, unit);
-                plan.happenings.insert(0, happening);
+            for (class, percent) in [(Class::Direct, 8), (Class::Turns, 25)] {
+                if dice.percent(percent) {
+                    let happening = plan.happening(class, &mut dice, unit);
+                    plan.happenings.insert(0, happening);
+                }
+            }
+            if seed.is_multiple_of(CROWD_EVERY) {
+                plan.expects(Class::Crowd, unit);
+                let happening = plan.happening(Class::Crowd, &mut dice, unit);
+                plan.happenings.push(happening);
+                plan.happenings
+                    .sort_by_key(|happening| (happening.at, happening.class));
             }
         }
         plan
+    }
+
+    /// What a class needs that it is to take effect, and to come to its end.
+    fn expects(&mut self, class: Class, unit: u64) {
+        match class {
+            Class::Crowd => {
+                self.identity = self.lease * 10;
+                self.active = self.active.min(unit * 4);
+                self.buries = false;
+            }
+            Class::CrashAtCollection => {
+                self.identity = self.lease;
+                self.buries = true;
+            }
+            _ => {}
+        }
     }
 
     /// A few classes, each several times: what meets again and again finds more than a little of everything.
@@ -105,15 +133,7 @@ impl Plan {
         let mut happenings = Vec::new();
         for _ in 0..kinds {
             let class = dice.pick(&from);
-            if class == Class::Crowd {
-                // Each candidate's every write wakes all others.
-                if only.is_empty() && !dice.percent(2) {
-                    continue;
-                }
-                self.identity = self.lease * 10;
-                self.active = self.active.min(unit * 4);
-                self.buries = false;
-            }
+            self.expects(class, unit);
             for _ in 0..times(class, dice) {
                 happenings.push(self.happening(class, dice, unit));
             }
@@ -125,11 +145,17 @@ impl Plan {
     fn happening(&self, class: Class, dice: &mut Dice, unit: u64) -> Happening {
         let at = match class {
             // A clock that changed its rate while it is read would jump; an election is there from the start.
-            Class::ClockRate | Class::Namespaces | Class::Direct => 0,
+            Class::ClockRate | Class::Namespaces | Class::Direct | Class::Turns => 0,
+            // What seldom happens is waited for from early on.
+            Class::CrashAtCreate if dice.percent(50) => 0,
+            class if is_seldom(class) => dice.below(self.active / 4),
             Class::Latency | Class::WallOffset if dice.percent(50) => 0,
             _ => dice.below(self.active),
         };
-        let span = dice.within(unit / 20, unit * 2);
+        let span = match class {
+            class if is_seldom(class) => self.active,
+            _ => dice.within(unit / 20, unit * 2),
+        };
         let amount = match class {
             // Microseconds of one way.
             Class::Latency => dice.within(1, unit * 120),
@@ -142,7 +168,11 @@ impl Plan {
             | Class::DuplicateEvent => dice.pick(&[20, 50, 80, 100]),
             Class::WatchLag => dice.within(1, unit),
             Class::SlowServer => dice.within(unit / 50, unit / 3),
-            Class::ClockRate => dice.within(900, 1100),
+            Class::ClockRate => {
+                let between = dice.within(901, 1099);
+                dice.pick(&[900, 1100, between])
+            }
+            Class::Crowd if self.seed.is_multiple_of(CROWD_EVERY * 5) => dice.within(200, 300),
             Class::Crowd => dice.within(100, 130),
             Class::Namespaces => dice.within(1, 3),
             Class::Direct => dice.within(2, 3),
@@ -163,15 +193,28 @@ impl Plan {
     }
 }
 
+/// Whether something waits for a write of an elector that few stories have.
+const fn is_seldom(class: Class) -> bool {
+    matches!(
+        class,
+        Class::CrashAtCreate | Class::CrashAtWithdrawal | Class::CrashAtNomination | Class::CrashAtClearing
+    )
+}
+
 /// The classes that a seed draws from.
 fn drawn() -> impl Iterator<Item = Class> {
     let all = Class::all().iter().copied();
-    all.filter(|class| *class != Class::Direct)
+    all.filter(|class| !matches!(class, Class::Direct | Class::Turns | Class::Crowd))
 }
 
 fn times(class: Class, dice: &mut Dice) -> u64 {
     match class {
-        Class::Crowd | Class::Namespaces | Class::TwoElectors | Class::Direct => 1,
+        Class::Crowd
+        | Class::Namespaces
+        | Class::TwoElectors
+        | Class::Direct
+        | Class::Turns
+        | Class::CrashAtCollection => 1,
         Class::ClockRate => 3,
         _ => dice.within(1, 4),
     }
@@ -204,7 +247,7 @@ impl fmt::Display for Happening {
         write!(f, "at {:.3} s  {} ({}", seconds(self.at), self.class, self.how())?;
         if !matches!(
             self.class,
-            Class::Crowd | Class::Namespaces | Class::Direct | Class::ClockRate
+            Class::Crowd | Class::Namespaces | Class::Direct | Class::Turns | Class::ClockRate
         ) {
             write!(f, ", for {:.3} s", seconds(self.span))?;
         }

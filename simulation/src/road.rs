@@ -44,7 +44,7 @@ pub(crate) struct Conditions {
     /// How often watches were told that their revision is gone.
     pub(crate) gone: u32,
     /// The process crashes at a write: before it lands, or after it.
-    pub(crate) crash: Option<Crash>,
+    pub(crate) crash: Option<(Class, Crash)>,
 }
 
 /// The conditions of a road, and who waits for others. A `watch` channel would wake watches in an order of chance.
@@ -215,12 +215,9 @@ impl Road {
         }
         self.shared.sent(&self.author, &self.name, self.pid, &call);
         let fate = self.fate(&call);
-        let crash = match call.writes_lease() {
-            true => self.weather.now().crash,
-            false => None,
-        };
-        if crash == Some(Crash::BeforeLanding) {
-            self.crash();
+        let crash = self.crashes_at(&call);
+        if let Some((class, Crash::BeforeLanding)) = crash {
+            self.crash(class);
             return std::future::pending().await;
         }
         let after = call.query("resourceVersion").unwrap_or_default().to_owned();
@@ -247,7 +244,7 @@ impl Road {
         self: Arc<Self>,
         call: Call,
         fate: Fate,
-        crash: Option<Crash>,
+        crash: Option<(Class, Crash)>,
     ) -> Option<Result<Answer, BoxError>> {
         wait(self.latency()).await;
         if let Some(answer) = self.blocked() {
@@ -267,8 +264,8 @@ impl Road {
             self.shared.count(Class::SlowServer);
         }
         let answer = self.shared.deliver(&self.author, &self.name, &call).await;
-        if crash == Some(Crash::AfterLanding) {
-            self.crash();
+        if let Some((class, Crash::AfterLanding)) = crash {
+            self.crash(class);
         }
         if let Fate::Unanswered(told) = fate {
             self.meets(Class::LostAnswer, &call);
@@ -331,12 +328,29 @@ impl Road {
         self.shared.say(format_args!("{class}: {call} of {}", self.name));
     }
 
-    fn crash(&self) {
+    /// Whether this process is to crash at this request, and when.
+    fn crashes_at(&self, call: &Call) -> Option<(Class, Crash)> {
+        let (class, crash) = self.weather.now().crash?;
+        let met = match (&call.subject, &self.author) {
+            _ if !call.writes_lease() => false,
+            (Subject::Lease(key), Author::Elector) => {
+                self.shared.ledger().kind_of_write(&call.method, key, &call.body) == Some(class)
+            }
+            _ => class == Class::CandidateCrash,
+        };
+        met.then_some((class, crash))
+    }
+
+    fn crash(&self, class: Class) {
         if self.process.has_ended() {
             return;
         }
-        self.shared.count(Class::ElectorCrash);
-        self.shared.say(format_args!("{} crashes at a write", self.name));
+        self.shared.count(class);
+        self.shared.say(format_args!("{} crashes: {class}", self.name));
+        if class == Class::CrashAtCollection {
+            // Whoever starts again waits for ten durations, and once is enough.
+            self.weather.now().crash = None;
+        }
         self.process.crash();
     }
 }

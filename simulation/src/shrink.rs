@@ -19,11 +19,19 @@ pub struct Shrunk {
 /// How many runs are spent on one failure.
 const MOST_RUNS: usize = 400;
 
-/// Shrinks a plan that fails.
+/// Shrinks a plan that fails; one that does not stays as it is.
 #[must_use]
 pub fn shrink(plan: &Plan) -> Shrunk {
     let rule_of = |plan: &Plan| run(plan, Tracing::Hash).violation.map(|violation| violation.rule);
     let rule = rule_of(plan);
+    if rule.is_none() {
+        let (plan, outcome) = (plan.clone(), run(plan, Tracing::Keep));
+        return Shrunk {
+            plan,
+            outcome,
+            runs: 2,
+        };
+    }
     let mut search = Search {
         fails: |plan: &Plan| rule_of(plan) == rule,
         best: plan.clone(),

@@ -129,11 +129,20 @@ impl Summary {
         self.violations.extend(totals.failure.iter().map(Broken::from));
     }
 
-    /// The classes that never took effect.
+    /// The classes that never took effect, although they were asked for and there were seeds enough.
     #[must_use]
     pub fn missing(&self) -> Vec<&str> {
-        let never = self.classes.iter().filter(|taken| taken.count == 0);
-        never.map(|taken| taken.class.as_str()).collect()
+        let taken = self.classes.iter().zip(Class::all());
+        let never = taken.filter(|(taken, class)| {
+            let asked = self.faults.is_empty() || self.faults.contains(&taken.class);
+            // By itself, a class is in every seed.
+            let enough = match self.faults.is_empty() {
+                true => class.certain_after(),
+                false => class.certain_after() / 10,
+            };
+            asked && taken.count == 0 && self.seeds >= enough
+        });
+        never.map(|(taken, _)| taken.class.as_str()).collect()
     }
 
     /// Writes it, as a whole or not at all.

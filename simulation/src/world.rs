@@ -83,6 +83,8 @@ pub(crate) struct World {
     pub(crate) deeds: BTreeMap<(Duration, u64), Deed>,
     pub(crate) dice: Dice,
     pub(crate) base: Conditions,
+    /// Whether electors that start take turns.
+    pub(crate) turns: bool,
     planned: u64,
     pids: Pid,
     ended: mpsc::UnboundedSender<(usize, Pid)>,
@@ -104,6 +106,7 @@ impl World {
                 ..Conditions::default()
             },
             dice,
+            turns: false,
             planned: 0,
             pids: 0,
             ended,
@@ -258,7 +261,15 @@ impl World {
             Role::Elector => {
                 drop(stopped);
                 let timing = self.elector_timing();
-                futures::FutureExt::boxed(actors::elector(place, timing, seed ^ u64::from(pid)))
+                let turns = self
+                    .turns
+                    .then(|| Timing::for_lease_duration(timing.lease_duration));
+                futures::FutureExt::boxed(actors::elector(
+                    place,
+                    timing,
+                    turns,
+                    (incarnation, seed ^ u64::from(pid)),
+                ))
             }
             Role::Candidate(program) => {
                 let health = health.clone();

@@ -4,11 +4,14 @@
 use std::time::Duration;
 
 use election_core::{
-    Identity, Incarnation, LeaderLease, LeaseKey, LeaseState, Record, Strategy, Versions, wire,
+    ELECTORS_LEASE, Identity, Incarnation, LeaderLease, LeaseKey, LeaseState, Record, Strategy, Versions,
+    wire,
 };
+use http::Method;
 use k8s_openapi::api::coordination::v1::Lease;
 use serde_json::Value;
 
+use crate::class::Class;
 use crate::ledger::{Grant, Ledger};
 
 /// Who writes.
@@ -28,6 +31,10 @@ impl Ledger {
     pub(crate) fn lease_sent(&mut self, at: Duration, author: &Author, verb: &str, name: &str, body: &[u8]) {
         if *author == Author::Person {
             return;
+        }
+        // What is tried counts, not what is let through; the dead are collected whenever their time has come.
+        if *author == Author::Elector && verb != "DELETE" && !name.ends_with(ELECTORS_LEASE.1) {
+            self.elector_writes += 1;
         }
         let body: Value = serde_json::from_slice(body).unwrap_or_default();
         let text = |value: &Value| value.as_str().is_some_and(|text| !text.is_empty());
@@ -54,6 +61,23 @@ impl Ledger {
                 format_args!("{author:?} sends an unsafe {verb} of {name}"),
             );
         }
+    }
+
+    /// At which write of an elector this is, as the classes of crashes name them.
+    pub(crate) fn kind_of_write(&self, method: &Method, key: &LeaseKey, body: &[u8]) -> Option<Class> {
+        match *method {
+            Method::POST => return Some(Class::CrashAtCreate),
+            Method::DELETE => return Some(Class::CrashAtCollection),
+            _ => {}
+        }
+        let was = self.leases.get(key)?.stored.as_ref()?.record.state();
+        let is = wire::read_leader(&serde_json::from_slice(body).ok()?)?.record;
+        Some(match (was, is.state()) {
+            (LeaseState::Offered, _) => Class::CrashAtWithdrawal,
+            (_, LeaseState::Offered) => Class::CrashAtOffer,
+            (_, LeaseState::Held) if is.preferred_holder.is_some() => Class::CrashAtNomination,
+            _ => Class::CrashAtClearing,
+        })
     }
 
     /// A lease was created or changed.
@@ -93,9 +117,6 @@ impl Ledger {
     fn leader_landed(&mut self, at: Duration, author: &Author, new: LeaderLease) {
         let key = new.key.clone();
         let old = self.leases.get(&key).and_then(|book| book.stored.clone());
-        if *author == Author::Elector {
-            self.elector_writes += 1;
-        }
         if *author != Author::Person
             && let Some(old) = &old
         {
@@ -146,7 +167,9 @@ impl Ledger {
             Author::Elector => {
                 let key = LeaseKey::new(old.key.namespace(), holder.as_str());
                 let book = self.identities.get(&key);
-                book.is_some_and(|book| book.named.contains(&old.key))
+                book.is_some_and(|book| {
+                    book.named.contains(&old.key) && book.said.iter().any(Option::is_some)
+                })
             }
             _ => was.preferred_holder.as_ref() == Some(holder),
         };
