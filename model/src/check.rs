@@ -109,10 +109,8 @@ fn report(
         // Who breaks one invariant breaks others soon after.
         .min_by_key(|(_, actions)| actions.len())
         .map(|(property, actions)| explain(&model, property, &actions));
-    let unseen = config
-        .sights
-        .iter()
-        .filter(|sight| seen.times(**sight as usize) == 0);
+    let demanded = config.must_see().into_iter();
+    let unseen = demanded.filter(|sight| seen.times(*sight as usize) == 0);
     let bounded = limits
         .states
         .is_some_and(|states| checker.state_count() >= states)

@@ -45,6 +45,9 @@ pub struct Config {
     pub settles: bool,
     /// How long after the last trouble the identity leases of the dead are gone, in seconds (L4).
     pub burial: Option<u64>,
+    /// After so many generated states exploration ends, because nobody could wait for all of them; `None` when every state is
+    /// visited.
+    pub limit: Option<usize>,
     /// What must have been seen, or the exploration would prove nothing.
     pub sights: Vec<Sight>,
 }
@@ -60,6 +63,8 @@ pub struct SeatPlan {
     pub other_version: &'static str,
     /// How fast its clock runs.
     pub rate: Rate,
+    /// Whether its versions can be read as they stand in its identity lease.
+    pub readable: bool,
     /// Whether it runs from the beginning.
     pub runs: bool,
 }
@@ -165,12 +170,11 @@ impl Config {
         self
     }
 
-    /// How often a fault may happen.
-    pub(crate) fn allows(&self, fault: Fault) -> u8 {
-        let mut faults = self.faults.iter();
-        faults
-            .find(|(allowed, _)| *allowed == fault)
-            .map_or(0, |(_, times)| *times)
+    /// What must have been seen. Where there is a bound after trouble, that includes that it was ever reached.
+    pub(crate) fn must_see(&self) -> Vec<Sight> {
+        let mut sights = self.sights.clone();
+        sights.extend(self.recovery.or(self.burial).map(|_| Sight::Recovered));
+        sights
     }
 
     /// What of true time decides the future: how much is left of it, and of the trouble.

@@ -16,6 +16,7 @@ const fn seat(identity: &'static str, version: &'static str) -> SeatPlan {
         version,
         other_version: version,
         rate: Rate::TRUE,
+        readable: true,
         runs: true,
     }
 }
@@ -43,6 +44,7 @@ fn base(name: &'static str, about: &'static str) -> Config {
         recovery: None,
         settles: false,
         burial: None,
+        limit: None,
         sights: Vec::new(),
     }
 }
@@ -56,6 +58,7 @@ pub fn configs() -> Vec<Config> {
         course::handover(),
         course::handover_lost(),
         course::back_off(),
+        course::refused(),
         hands::deletion(),
         hands::creates(),
         hands::edits(),
@@ -65,11 +68,16 @@ pub fn configs() -> Vec<Config> {
         hands::steered(),
         road::gaps(),
         road::replaced(),
+        road::anew(),
+        road::takeover(),
+        road::divided(),
         road::late(),
         road::cut_off(),
+        road::isolated(),
         course::shutdown(),
         road::outage(),
         road::frozen(),
+        course::fading(),
         course::burial(),
         road::storm(),
     ]
@@ -79,6 +87,14 @@ pub fn configs() -> Vec<Config> {
 fn slow(plan: SeatPlan) -> SeatPlan {
     SeatPlan {
         rate: Rate::SLOW,
+        ..plan
+    }
+}
+
+/// A seat whose processes write versions that nobody can read.
+fn unreadable(plan: SeatPlan) -> SeatPlan {
+    SeatPlan {
+        readable: false,
         ..plan
     }
 }

@@ -10,10 +10,10 @@ use crate::config::{Config, Fault, Opening};
 use crate::names;
 use crate::processes::settings;
 use crate::properties;
-use crate::seen::Seen;
+use crate::seen::{Seen, Sight};
 use crate::server::Server;
 use crate::step::Step;
-use crate::world::{Chair, Link, Seat, Stream, World};
+use crate::world::{Broken, Chair, Link, Seat, Stream, World};
 
 /// One configuration, to be explored.
 #[derive(Debug)]
@@ -57,6 +57,9 @@ impl Exploration {
     }
 
     /// The state after an action.
+    ///
+    /// A process that asks to be woken at a moment that has come, and when it is woken does nothing and asks again, would keep
+    /// time from passing: in a cluster its loop would never rest, and here nothing that is due later would ever be looked at.
     pub(crate) fn step(&self, world: &World, action: Action, log: Option<&mut Vec<String>>) -> World {
         let mut step = Step {
             config: &self.config,
@@ -75,11 +78,23 @@ impl Exploration {
         }
         step.act(action);
         step.world.seal(&self.config);
+        if matches!(action, Action::Wake(_)) && step.world == *world {
+            step.breaks(Broken::Restless, "it was woken, and nothing has changed");
+            step.world.seal(&self.config);
+        }
+        if step.world.is_due(&self.config) {
+            self.seen.count(Sight::Recovered);
+        }
         step.world
     }
 
-    /// The state in which exploration begins, and how it came about.
+    /// The state in which exploration begins, and how it came about. What is seen on the way there does not count: it is
+    /// the same in every configuration.
     pub(crate) fn opening(&self, log: &mut Vec<String>) -> World {
+        Self::new(self.config.clone()).opened(log)
+    }
+
+    fn opened(&self, log: &mut Vec<String>) -> World {
         let config = &self.config;
         let mut world = self.nothing();
         if config.opening == Opening::Idle {
@@ -164,6 +179,7 @@ impl Exploration {
         let electors = config.electors.iter().map(|_| {
             Arc::new(Chair {
                 elector: Elector::new(config.rules),
+                shown: Arc::default(),
                 frozen: false,
                 requests: 0,
             })
@@ -176,7 +192,7 @@ impl Exploration {
         World {
             now: 0,
             began: 0,
-            server: Arc::new(Server::new(names::lease())),
+            server: Arc::new(Server::new(names::lease(), config.unreadable())),
             seats,
             electors: electors.collect(),
             streams,
@@ -188,6 +204,43 @@ impl Exploration {
             newest_token: None,
             broken: None,
             digest: 0,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::world::Who;
+
+    #[test]
+    fn what_an_opening_shows_is_not_counted() {
+        for config in crate::configs::configs() {
+            let (name, opening) = (config.name, config.opening);
+            let model = Exploration::new(config);
+            let world = model.opening(&mut Vec::new());
+            assert_eq!(world.leads(0), opening == Opening::Led, "{name}");
+            let counted = Sight::ALL
+                .iter()
+                .filter(|sight| model.seen.times(**sight as usize) > 0);
+            assert_eq!(counted.count(), 0, "{name}");
+        }
+    }
+
+    /// As if it had asked to be woken: at this moment it has nothing to do.
+    #[test]
+    fn whoever_is_woken_and_does_nothing_is_noticed() {
+        let all = crate::configs::configs().into_iter();
+        for config in all.filter(|config| config.opening == Opening::Led) {
+            let name = config.name;
+            let model = Exploration::new(config);
+            let world = model.opening(&mut Vec::new());
+            assert_eq!(world.broken, None, "{name}");
+            for who in [Who::Seat(0), Who::Elector(0)] {
+                let after = model.step(&world, Action::Wake(who), None);
+                assert_eq!(after.broken, Some(Broken::Restless), "{name}, {who}");
+                assert!(after != world, "{name}, {who}: a broken property must be visited");
+            }
         }
     }
 }

@@ -4,7 +4,7 @@ use std::process::ExitCode;
 use std::time::Duration;
 
 use clap::Parser;
-use model::{Limits, check, configs, replay};
+use model::{Config, Limits, check, configs, replay};
 
 /// Explore the protocol: every order of events within bounds.
 #[derive(Debug, Parser)]
@@ -16,7 +16,7 @@ struct Cli {
     /// Say which configurations there are.
     #[arg(long)]
     list: bool,
-    /// Stop after so many generated states.
+    /// Stop after so many generated states; without it, where the configuration says so.
     #[arg(long)]
     states: Option<usize>,
     /// Follow no longer paths than this.
@@ -66,8 +66,8 @@ fn main() -> ExitCode {
         }
         return ExitCode::SUCCESS;
     }
-    let limits = Limits {
-        states: cli.states,
+    let limits = |config: &Config| Limits {
+        states: cli.states.or(config.limit),
         depth: cli.depth,
         time: cli.seconds.map(Duration::from_secs),
         threads: cli.threads,
@@ -75,14 +75,16 @@ fn main() -> ExitCode {
     };
     let mut failed = false;
     for config in chosen {
-        let name = config.name;
+        let (name, limits) = (config.name, limits(&config));
         let report = check(config, limits);
+        let extent = match limits.states {
+            _ if report.complete => ", complete".to_owned(),
+            Some(states) if report.generated >= states => format!(", stopped after {states}"),
+            _ => String::new(),
+        };
         println!(
-            "{name:<14}{:>12} states, {:>12} with repeats, depth {:>4}{}",
-            report.unique,
-            report.generated,
-            report.depth,
-            if report.complete { ", complete" } else { "" }
+            "{name:<14}{:>12} states, {:>12} with repeats, depth {:>4}{extent}",
+            report.unique, report.generated, report.depth
         );
         if cli.sights {
             for (sight, times) in report.sights().filter(|(_, times)| *times > 0) {

@@ -39,15 +39,10 @@ impl Config {
         names
     }
 
-    /// Whether a holder may be no candidate any more, which makes everybody better.
-    pub(crate) fn holders_may_be_gone(&self) -> bool {
-        use Fault::{Break, Crash, DeleteIdentity, Gap, Lag, Shutdown, Slow, Start, StartOther, Stuck};
-        let reasons = [Crash, DeleteIdentity, Shutdown, Start, StartOther, Stuck];
-        let hides = [Break, Slow, Lag, Gap]
-            .iter()
-            .any(|fault| self.allows(*fault) > 0);
-        reasons.iter().any(|fault| self.allows(*fault) > 0)
-            || (hides && self.opening == crate::config::Opening::Cold)
+    /// The identity leases whose versions cannot be read.
+    pub(crate) fn unreadable(&self) -> Vec<LeaseKey> {
+        let plans = self.seats.iter().filter(|plan| !plan.readable);
+        plans.map(|plan| identity_lease(plan.identity)).collect()
     }
 }
 

@@ -8,7 +8,7 @@ use election_core::candidate::{Effect, EndReason, Event, Settings};
 use election_core::elector::{Event as ElectorEvent, Output, Reason};
 use election_core::{Candidate, LeaderLease, LeaseState, LeaseWrite, Strategy, WriteKind};
 
-use crate::config::{Config, SeatPlan};
+use crate::config::Config;
 use crate::names;
 use crate::seen::Sight;
 use crate::server::Ask;
@@ -227,7 +227,7 @@ impl Step<'_> {
                     self.say(|step| format!("  {} sends {}: {reason}", step.name(who), names::write(&write)));
                     self.check_conditions(&write);
                     self.look_at(&reason, &write);
-                    self.check_preemption(&write);
+                    self.check_choice(index, &write);
                     self.request(who, Ask::Put(write));
                 }
                 Output::DeleteIdentity { key, uid, revision } => {
@@ -242,7 +242,7 @@ impl Step<'_> {
                     Reason::Asked { .. } => self.seen.count(Sight::Asked),
                     _ => {}
                 },
-                Output::Refused { .. } => {}
+                Output::Refused { .. } => self.seen.count(Sight::Refused),
                 Output::Relist => {
                     let stream = self.world.stream(who);
                     self.world.streams[stream] = Stream {
@@ -287,26 +287,27 @@ impl Step<'_> {
         }
     }
 
-    /// Invariant: S5, no preemption among equals: the successor has been better than the holder, or the holder has been no
-    /// candidate. Versions of a seat are what it may ever bring, so this holds whatever an elector has not seen yet.
-    fn check_preemption(&mut self, write: &LeaseWrite) {
-        let (Some(holder), Some(successor)) = (&write.record.holder, &write.record.preferred_holder) else {
-            return;
+    /// Invariants: S4, who is named is a candidate; S5, no preemption among equals. Both by what the watch has shown to this
+    /// elector, so that what it has not seen yet excuses nothing else.
+    fn check_choice(&mut self, index: usize, write: &LeaseWrite) {
+        let record = &write.record;
+        let named = match write.kind {
+            WriteKind::Offer => &record.holder,
+            WriteKind::Nominate => &record.preferred_holder,
+            _ => return,
+        };
+        let shown = Arc::clone(&self.world.electors[index].shown);
+        let Some(named) = named else { return };
+        let Some(theirs) = shown.get(named) else {
+            return self.breaks(Broken::S4, "somebody is chosen who is no candidate");
         };
         if write.kind != WriteKind::Nominate {
             return;
         }
-        let versions = |name: &str| {
-            let plans = self.config.seats.iter().filter(|plan| plan.identity == name);
-            plans.flat_map(SeatPlan::versions).collect::<Vec<_>>()
-        };
-        let (theirs, holders) = (versions(successor.as_str()), versions(holder.as_str()));
-        let better = theirs.iter().any(|theirs| {
-            holders
-                .iter()
-                .any(|holders| Strategy::default().compare(theirs, holders).is_lt())
-        });
-        if !better && !self.config.holders_may_be_gone() && !self.asked_for(write) {
+        // A holder that is no candidate any more is worse than any.
+        let holders = record.holder.as_ref().and_then(|holder| shown.get(holder));
+        let better = holders.is_none_or(|holders| Strategy::default().compare(theirs, holders).is_lt());
+        if !better && !self.asked_for(write) {
             self.breaks(Broken::S5, "a nomination among equals");
         }
     }

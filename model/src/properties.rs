@@ -7,7 +7,7 @@ use election_core::elector::Reason;
 use election_core::{Controls, LeaseState, Strategy};
 use stateright::Property;
 
-use crate::clock::seconds;
+use crate::clock::{nanos, seconds};
 use crate::config::Config;
 use crate::explore::Exploration;
 use crate::names;
@@ -24,9 +24,10 @@ pub(crate) fn all(config: &Config) -> Vec<Property<Exploration>> {
         always("S3: nobody acts on an offered lease", |model, world| {
             world.s3(&model.config)
         }),
-        always("S4: the holder was offered the lease", |_, world| {
-            holds(world, Broken::S4)
-        }),
+        always(
+            "S4: the holder is a candidate that was offered the lease",
+            |_, world| holds(world, Broken::S4),
+        ),
         always("S5: no preemption among equals", |_, world| {
             holds(world, Broken::S5)
         }),
@@ -49,9 +50,10 @@ pub(crate) fn all(config: &Config) -> Vec<Property<Exploration>> {
         ));
     }
     if config.settles {
-        all.push(always("L2: the best live candidate leads", |model, world| {
-            world.l2(&model.config)
-        }));
+        all.push(always(
+            "L2: the best live candidate leads, and no dead one is nominated",
+            |model, world| world.l2(&model.config),
+        ));
         all.push(always(
             "L3: an undisturbed election costs no elector writes",
             |model, world| world.l3(&model.config),
@@ -69,7 +71,10 @@ pub(crate) fn all(config: &Config) -> Vec<Property<Exploration>> {
         "a term ends by news only when the lease shows it no more",
         |_, world| holds(world, Broken::Hasty),
     ));
-    all.extend(config.sights.iter().map(|sight| sometimes(*sight)));
+    all.push(always("whoever is woken has something to do", |_, world| {
+        holds(world, Broken::Restless)
+    }));
+    all.extend(config.must_see().into_iter().map(sometimes));
     all
 }
 
@@ -94,7 +99,7 @@ fn sometimes(sight: Sight) -> Property<Exploration> {
             }
         };
     }
-    by_number!(0 1 2 3 4 5 6 7 8 9 10 11 12 13 14 15 16 17 18 19 20 21 22 23 24 25 26 27 28 29 30 31)
+    by_number!(0 1 2 3 4 5 6 7 8 9 10 11 12 13 14 15 16 17 18 19 20 21 22 23 24 25 26 27 28 29 30 31 32 33)
 }
 
 impl World {
@@ -123,17 +128,32 @@ impl World {
         config.recovery.is_some_and(|bound| self.calm() > seconds(bound))
     }
 
-    /// Who could lead: a process that runs, is not stuck and stays.
-    fn fit(&self) -> impl Iterator<Item = usize> + '_ {
-        let seats = self.seats.iter().enumerate();
+    /// Everything that is due after the last trouble is due.
+    pub(crate) fn is_due(&self, config: &Config) -> bool {
+        match config.recovery {
+            Some(_) => self.recovered(config) && self.fit(config).next().is_some(),
+            None => self.buried(config),
+        }
+    }
+
+    /// Nothing has gone wrong for as long as the dead may take to disappear.
+    fn buried(&self, config: &Config) -> bool {
+        config.burial.is_some_and(|bound| self.calm() > seconds(bound))
+    }
+
+    /// Who could lead: a process that runs, can be read, is not stuck and stays.
+    fn fit<'a>(&'a self, config: &'a Config) -> impl Iterator<Item = usize> + 'a {
+        let seats = self.seats.iter().zip(&config.seats).enumerate();
         seats
-            .filter(|(_, seat)| seat.machine.is_some() && !seat.leaving && !seat.stuck)
+            .filter(|(_, (seat, plan))| {
+                seat.machine.is_some() && plan.readable && !seat.leaving && !seat.stuck
+            })
             .map(|(index, _)| index)
     }
 
     fn l1(&self, config: &Config) -> bool {
         !self.recovered(config)
-            || self.fit().next().is_none()
+            || self.fit(config).next().is_none()
             || (0..self.seats.len()).any(|seat| self.leads(seat))
     }
 
@@ -162,15 +182,30 @@ impl World {
                 i32::from(controls.and_then(|controls| controls.pin.as_ref()) != Some(&settings.identity))
             }
         };
+        if self.waits_for_the_dead(config) {
+            return false;
+        }
         let Some(leader) = (0..self.seats.len()).find(|seat| self.leads(*seat)) else {
             return true;
         };
-        let best = self.fit().all(|seat| {
+        let best = self.fit(config).all(|seat| {
             let by_wish = wish(seat).cmp(&wish(leader));
             let by_version = || Strategy::default().compare(versions(seat), versions(leader));
             by_wish.then_with(by_version).is_ge()
         });
         best || self.backed_off(config)
+    }
+
+    /// Whether somebody is nominated who has been dead for long enough to be known to be.
+    fn waits_for_the_dead(&self, config: &Config) -> bool {
+        let known = config.recovery.map(seconds) > Some(nanos(config.timing.identity_duration().duration()));
+        let lease = self.server.lease.as_ref();
+        let nominee = lease.and_then(|lease| lease.record.preferred_holder.as_ref());
+        known
+            && nominee.is_some_and(|nominee| {
+                let mut seats = self.seats.iter().filter(|seat| seat.machine.is_some());
+                !seats.any(|seat| seat.settings.identity == *nominee)
+            })
     }
 
     fn backed_off(&self, config: &Config) -> bool {
@@ -182,7 +217,7 @@ impl World {
 
     fn l3(&self, config: &Config) -> bool {
         !self.recovered(config)
-            || self.fit().next().is_none()
+            || self.fit(config).next().is_none()
             || !self.net.iter().any(|message| {
                 matches!(message.from, crate::world::Who::Elector(_))
                     && !matches!(message.ask, crate::server::Ask::DeleteIdentity { .. })
@@ -190,13 +225,13 @@ impl World {
     }
 
     fn l4(&self, config: &Config) -> bool {
-        let due = config.burial.is_some_and(|bound| self.calm() > seconds(bound));
-        !due || config.identities().into_iter().all(|name| {
-            let runs = self
-                .seats
-                .iter()
-                .any(|seat| seat.machine.is_some() && seat.settings.identity.as_str() == name);
-            runs || !self.server.identities.contains_key(&names::identity_lease(name))
-        })
+        !self.buried(config)
+            || config.identities().into_iter().all(|name| {
+                let runs = self
+                    .seats
+                    .iter()
+                    .any(|seat| seat.machine.is_some() && seat.settings.identity.as_str() == name);
+                runs || !self.server.identities.contains_key(&names::identity_lease(name))
+            })
     }
 }

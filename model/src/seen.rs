@@ -79,7 +79,7 @@ sights! {
     Killed = "work killed",
     /// A dead candidate was collected.
     Collected = "a dead candidate collected",
-    /// Two electors wrote from the same version.
+    /// Two electors wrote from the same version, so that only one of their writes can land.
     Raced = "two electors in a race",
     /// A process ended by itself.
     Finished = "a process that ended",
@@ -89,6 +89,10 @@ sights! {
     OnHold = "a hold",
     /// A leader acted on until the very end of its lease by the elector's clock.
     LastMoment = "an offer at the moment at which the old leader stopped",
+    /// So long after the last trouble that everything has to be in order again.
+    Recovered = "a system that had its time to recover",
+    /// An elector found an identity lease that cannot count.
+    Refused = "a candidate refused",
 }
 
 /// How often each was seen.

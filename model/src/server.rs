@@ -8,7 +8,8 @@ use std::sync::Arc;
 
 use election_core::candidate::{IdentityWrite, Seen, Settings};
 use election_core::{
-    Controls, IdentityLease, Item, LeaderLease, LeaseCreate, LeaseKey, LeaseWrite, Record, Revision, Uid,
+    Controls, IdentityLease, Item, LeaderLease, LeaseCreate, LeaseKey, LeaseWrite, Record, Refusal, Revision,
+    Uid, Versions,
 };
 
 use crate::clock::WALL;
@@ -19,6 +20,8 @@ pub(crate) struct Server {
     key: LeaseKey,
     revision: u64,
     uids: u64,
+    /// The identity leases whose versions cannot be read.
+    unreadable: Vec<LeaseKey>,
     pub(crate) lease: Option<LeaderLease>,
     pub(crate) identities: BTreeMap<LeaseKey, IdentityLease>,
 }
@@ -45,6 +48,17 @@ pub(crate) enum Ask {
     },
 }
 
+impl Ask {
+    /// Whether only one of two writes to the leader lease can land.
+    pub(crate) fn competes(&self, other: &Self) -> bool {
+        match (self, other) {
+            (Self::Put(this), Self::Put(other)) => this.uid == other.uid && this.base == other.base,
+            (Self::Post(_), Self::Post(_)) => true,
+            _ => false,
+        }
+    }
+}
+
 /// Its answer.
 #[derive(Clone, Debug, Hash)]
 pub(crate) enum Reply {
@@ -60,6 +74,7 @@ impl Hash for Server {
             key: _,
             revision: _,
             uids,
+            unreadable: _,
             lease,
             identities,
         } = self;
@@ -68,11 +83,12 @@ impl Hash for Server {
 }
 
 impl Server {
-    pub(crate) fn new(key: LeaseKey) -> Self {
+    pub(crate) fn new(key: LeaseKey, unreadable: Vec<LeaseKey>) -> Self {
         Self {
             key,
             revision: 100,
             uids: 0,
+            unreadable,
             lease: None,
             identities: BTreeMap::new(),
         }
@@ -287,7 +303,7 @@ impl Server {
                     duration: *duration,
                     leads: self.leads(*offers),
                     refused: Vec::new(),
-                    versions: Ok(who.versions.clone()),
+                    versions: self.versions(who),
                     created: Some(WALL),
                     owned_by_pod: false,
                 };
@@ -303,9 +319,10 @@ impl Server {
                 if !self.is_identity(&key, uid, base) {
                     return (Reply::Conflict, None);
                 }
+                let versions = self.versions(who);
                 self.edit_identity(&key, |lease, leads| {
                     lease.incarnation = Some(who.incarnation.clone());
-                    lease.versions = Ok(who.versions.clone());
+                    lease.versions = versions;
                     lease.renew_time = Some(*renew_time);
                     lease.duration = *duration;
                     lease.leads = if *offers { vec![leads] } else { Vec::new() };
@@ -323,6 +340,14 @@ impl Server {
 
     fn leads(&self, offers: bool) -> Vec<LeaseKey> {
         offers.then(|| self.key.clone()).into_iter().collect()
+    }
+
+    /// What its identity lease says of a process.
+    fn versions(&self, who: &Settings) -> Result<Versions, Refusal> {
+        if self.unreadable.contains(&who.identity_key()) {
+            return Err(Refusal::VersionMissing { which: "binary" });
+        }
+        Ok(who.versions.clone())
     }
 
     /// Somebody changes an identity lease.

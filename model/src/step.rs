@@ -162,11 +162,23 @@ impl Step<'_> {
                 step.name(message.from)
             )
         });
+        self.look_for_rivals(&message);
         let reply = self.serve(&message.ask, message.orphan);
         if message.orphan {
             self.world.net.remove(index);
         } else {
             Arc::make_mut(&mut self.world.net[index]).reply = Some(reply);
+        }
+    }
+
+    /// Whether another elector has decided from the same version, and its write is under way as well.
+    fn look_for_rivals(&self, message: &Message) {
+        let Who::Elector(_) = message.from else { return };
+        let mut others = self.world.net.iter().filter(|other| {
+            matches!(other.from, Who::Elector(_)) && other.from != message.from && other.reply.is_none()
+        });
+        if others.any(|other| message.ask.competes(&other.ask)) {
+            self.seen.count(Sight::Raced);
         }
     }
 
@@ -330,6 +342,8 @@ impl Step<'_> {
                 self.feed(usize::from(seat), event);
             }
             Who::Elector(elector) => {
+                let chair = self.chair(usize::from(elector));
+                chair.note(&crate::names::lease(), &change.item, change.deleted);
                 let item = change.item.clone();
                 let event = if change.deleted {
                     ElectorEvent::Deleted(item)
@@ -356,6 +370,11 @@ impl Step<'_> {
             Who::Elector(elector) => {
                 self.seen.count(Sight::Relisted);
                 let items = self.world.server.items();
+                let chair = self.chair(usize::from(elector));
+                chair.shown = Arc::default();
+                for item in &items {
+                    chair.note(&crate::names::lease(), item, false);
+                }
                 self.feed_elector(usize::from(elector), ElectorEvent::Listed { items });
             }
         }

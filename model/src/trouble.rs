@@ -50,6 +50,7 @@ impl Step<'_> {
                 let rules = self.config.rules;
                 let chair = self.chair(index);
                 chair.elector = Elector::new(rules);
+                chair.shown = Arc::default();
                 chair.frozen = false;
                 let stream = self.world.stream(Who::Elector(what));
                 self.world.streams[stream] = crate::world::Stream {

@@ -2,12 +2,12 @@
 //!
 //! How one state becomes another is in `step`, what can happen in `actions`, and what must hold in `properties`.
 
-use std::collections::VecDeque;
+use std::collections::{BTreeMap, VecDeque};
 use std::hash::{Hash, Hasher};
 use std::sync::Arc;
 
 use election_core::candidate::{Request, Settings};
-use election_core::{Candidate, Elector, FencingToken, Mono};
+use election_core::{Candidate, Elector, FencingToken, Identity, Item, LeaseKey, Mono, Versions};
 
 use crate::canonical::{Canonical, Digest, Ranks};
 use crate::config::{Config, Fault};
@@ -51,6 +51,7 @@ pub(crate) enum Broken {
     S8,
     L5,
     Hasty,
+    Restless,
 }
 
 /// A candidate's process, or the place of one that does not run.
@@ -91,9 +92,27 @@ impl Work {
 #[derive(Clone, Debug)]
 pub(crate) struct Chair {
     pub(crate) elector: Elector,
+    /// The candidates that its watch has shown last: those whose identity leases name the lease and can be read.
+    pub(crate) shown: Arc<BTreeMap<Identity, Versions>>,
     pub(crate) frozen: bool,
     /// How many requests it has sent: they have no numbers of their own.
     pub(crate) requests: u64,
+}
+
+impl Chair {
+    /// Takes in what its watch shows.
+    pub(crate) fn note(&mut self, lease: &LeaseKey, item: &Item, deleted: bool) {
+        let Item::Identity(identity) = item else { return };
+        let shown = Arc::make_mut(&mut self.shown);
+        match &identity.versions {
+            Ok(versions) if !deleted && identity.leads.contains(lease) => {
+                shown.insert(identity.identity(), versions.clone());
+            }
+            _ => {
+                shown.remove(&identity.identity());
+            }
+        }
+    }
 }
 
 /// A watch, with what the server has sent and the process has not seen.
@@ -271,7 +290,7 @@ impl World {
         for (index, chair) in electors.iter().enumerate() {
             state.at(config.electors[index].shows(*now));
             chair.elector.hash(state);
-            chair.frozen.hash(state);
+            (&chair.shown, chair.frozen).hash(state);
         }
         (streams, net.len()).hash(state);
     }

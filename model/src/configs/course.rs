@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use election_core::{LeaseSeconds, Timing};
 
-use super::{absent, base, equals, seat, slow, upgrade};
+use super::{absent, base, equals, seat, slow, unreadable, upgrade};
 use crate::clock::Rate;
 use crate::config::{Config, Fault, Opening, SeatPlan};
 use crate::seen::Sight;
@@ -31,6 +31,7 @@ pub(super) fn start() -> Config {
             Sight::Led,
             Sight::Quiet,
             Sight::Conflict,
+            Sight::Raced,
         ],
         ..base("start", "everybody starts at once, and one request goes wrong")
     }
@@ -56,6 +57,7 @@ pub(super) fn crash() -> Config {
             Sight::AdoptedLate,
             Sight::LandedLate,
             Sight::Conflict,
+            Sight::Raced,
         ],
         ..base(
             "crash",
@@ -85,6 +87,7 @@ pub(super) fn handover() -> Config {
             Sight::HandedOver,
             Sight::AdoptedLate,
             Sight::Killed,
+            Sight::Raced,
         ],
         ..base(
             "handover",
@@ -130,6 +133,29 @@ pub(super) fn back_off() -> Config {
             "back-off",
             "somebody better starts and crashes as a leader, twice",
         )
+    }
+}
+
+pub(super) fn refused() -> Config {
+    Config {
+        seats: vec![
+            slow(seat("alpha", "1.30")),
+            absent(seat("bravo", "1.29")),
+            unreadable(seat("charlie", "1.28")),
+        ],
+        faults: vec![
+            (Fault::Crash, 1),
+            (Fault::Start, 1),
+            (Fault::Shutdown, 1),
+            (Fault::Break, 1),
+        ],
+        total: 2,
+        swaps: Some(1),
+        trouble_until: 8,
+        recovery: Some(36),
+        settles: true,
+        sights: vec![Sight::Refused, Sight::Expired, Sight::HandedOver, Sight::Led],
+        ..base("refused", "nobody can read what the best of them is")
     }
 }
 
@@ -187,11 +213,35 @@ pub(super) fn versions() -> Config {
     }
 }
 
-pub(super) fn burial() -> Config {
+/// Knobs with which the dead are known to be dead while a model can still wait for it.
+fn brief() -> Timing {
     let identity = LeaseSeconds::new(10).expect("positive");
+    Timing::default().with_identity(identity, Duration::from_secs(4))
+}
+
+pub(super) fn fading() -> Config {
+    Config {
+        seats: upgrade(),
+        timing: brief(),
+        faults: vec![(Fault::Start, 1), (Fault::Crash, 2)],
+        total: 3,
+        swaps: Some(0),
+        trouble_until: 4,
+        horizon: Some(60),
+        recovery: Some(40),
+        settles: true,
+        sights: vec![Sight::Nominated, Sight::Withdrawn],
+        ..base(
+            "fading",
+            "somebody better starts and dies, and is known to be dead after a while",
+        )
+    }
+}
+
+pub(super) fn burial() -> Config {
     Config {
         seats: equals(),
-        timing: Timing::default().with_identity(identity, Duration::from_secs(4)),
+        timing: brief(),
         faults: vec![(Fault::Crash, 2)],
         total: 2,
         trouble_until: 4,

@@ -1,6 +1,6 @@
 //! Configurations: what is late, lost or cut off, and who stands still.
 
-use super::{base, equals, seat, upgrade};
+use super::{base, equals, seat, slow, upgrade};
 use crate::clock::Rate;
 use crate::config::{Config, Fault};
 use crate::seen::Sight;
@@ -47,6 +47,73 @@ pub(super) fn replaced() -> Config {
             "replaced",
             "electors start anew, which know nothing of what was before",
         )
+    }
+}
+
+pub(super) fn anew() -> Config {
+    Config {
+        seats: vec![slow(seat("alpha", "1.30")), seat("bravo", "1.30")],
+        electors: vec![Rate::TRUE],
+        faults: vec![(Fault::ReplaceElector, 1), (Fault::Delete, 1), (Fault::Lag, 1)],
+        total: 3,
+        swaps: Some(0),
+        trouble_until: 5,
+        horizon: Some(50),
+        recovery: Some(40),
+        settles: true,
+        sights: vec![Sight::Relisted, Sight::Quiet, Sight::Created],
+        ..base(
+            "anew",
+            "the only elector starts anew and finds no lease, under a leader that has not seen the deletion",
+        )
+    }
+}
+
+pub(super) fn takeover() -> Config {
+    Config {
+        seats: upgrade(),
+        electors: vec![Rate::TRUE],
+        faults: vec![
+            (Fault::Start, 1),
+            (Fault::ReplaceElector, 2),
+            (Fault::Crash, 1),
+            (Fault::Break, 1),
+        ],
+        total: 4,
+        swaps: Some(0),
+        trouble_until: 3,
+        horizon: Some(50),
+        recovery: Some(40),
+        settles: true,
+        sights: vec![
+            Sight::Nominated,
+            Sight::EndOfTerm,
+            Sight::HandedOver,
+            Sight::Relisted,
+        ],
+        ..base(
+            "takeover",
+            "the only elector starts anew in the middle of a handover, and whoever takes part crashes or loses requests",
+        )
+    }
+}
+
+pub(super) fn divided() -> Config {
+    Config {
+        electors: vec![Rate::TRUE, Rate::TRUE],
+        total: 3,
+        settles: false,
+        sights: vec![
+            Sight::Nominated,
+            Sight::Withdrawn,
+            Sight::EndOfTerm,
+            Sight::HandedOver,
+            Sight::Relisted,
+            Sight::Raced,
+        ],
+        name: "divided",
+        about: "electors start anew in the middle of a handover, beside others that remember what was before",
+        ..takeover()
     }
 }
 
@@ -103,6 +170,23 @@ pub(super) fn cut_off() -> Config {
     }
 }
 
+pub(super) fn isolated() -> Config {
+    Config {
+        seats: vec![seat("alpha", "1.30"), seat("bravo", "1.30")],
+        electors: vec![Rate::FAST],
+        faults: vec![(Fault::CutOff, 2)],
+        total: 2,
+        swaps: Some(0),
+        trouble_until: 8,
+        horizon: Some(30),
+        sights: vec![Sight::LostContact, Sight::Expired],
+        ..base(
+            "isolated",
+            "a leader is cut off twice, under an elector with a fast clock, with one other candidate",
+        )
+    }
+}
+
 pub(super) fn outage() -> Config {
     Config {
         seats: vec![
@@ -149,6 +233,7 @@ pub(super) fn storm() -> Config {
         swaps: Some(1),
         trouble_until: 4,
         horizon: Some(40),
+        limit: Some(1_000_000),
         sights: vec![Sight::HandedOver, Sight::Led],
         ..base("storm", "any two things go wrong")
     }
