@@ -7,6 +7,7 @@ mod embedded;
 mod events;
 mod faults;
 mod gate;
+mod mishaps;
 mod once;
 #[cfg(all(feature = "cli", unix))]
 mod process;

@@ -8,7 +8,7 @@ use std::time::Duration;
 use election_core::{LeaseState, wire};
 
 use crate::gate::{detach, wait};
-use crate::stage::{Process, Stage, When, Written};
+use crate::stage::{Numbered, Process, Stage, When, Written};
 use crate::world::DEMO;
 
 const TERM: Duration = Duration::from_secs(15);
@@ -52,7 +52,7 @@ async fn play(stage: &Stage) -> usize {
     wait(Duration::from_secs(2)).await;
     drop(stage.candidate("bravo", "1.29"));
     let settled = stage.until_leads("bravo").await;
-    let needed = stage.written().len();
+    let needed = stage.begun();
     wait(4 * TERM).await;
     check(stage, settled + TERM).await;
     needed
@@ -109,9 +109,11 @@ async fn an_undisturbed_election_is_the_same_with_one_elector_or_two() {
 
 /// What happens to the elector that acts.
 #[derive(Clone, Copy, Debug)]
-enum Fault {
+pub(crate) enum Fault {
     /// It is gone, and its replica goes on.
     Crash,
+    /// The same, and the write that it had sent reaches the server only when its replica acts.
+    CrashAfterSending,
     /// It is gone, it has no replica, and a second later it is started again, knowing nothing.
     Restart,
     /// It sleeps, its replica goes on, and it awakes believing that it acts.
@@ -120,9 +122,13 @@ enum Fault {
     Leave,
 }
 
-/// The whole election, with a fault at one write of it.
-async fn disturbed(fault: Fault, number: usize, when: When) -> Stage {
-    let stage = Stage::new();
+/// A whole story, with a fault at one write of it.
+async fn disturbed(
+    stage: &Stage,
+    story: impl AsyncFn(&Stage) -> usize,
+    fault: Fault,
+    (number, when): (usize, When),
+) {
     let mut first = stage.replica("elector-a");
     // It comes a second late, so that it is always the other that acts.
     if !matches!(fault, Fault::Restart) {
@@ -134,7 +140,7 @@ async fn disturbed(fault: Fault, number: usize, when: When) -> Stage {
     }
     let again = stage.clone();
     stage.at_write(number, when, move || match fault {
-        Fault::Crash => first.crash(),
+        Fault::Crash | Fault::CrashAfterSending => first.crash(),
         Fault::Sleep => first.sleep(Duration::from_secs(20)),
         Fault::Leave => first.leave(),
         Fault::Restart => {
@@ -145,28 +151,47 @@ async fn disturbed(fault: Fault, number: usize, when: When) -> Stage {
             });
         }
     });
-    play(&stage).await;
-    stage
+    story(stage).await;
 }
 
-fn at_each_write(fault: Fault) {
+/// Tells a story, which returns how many writes it has, once undisturbed, and then disturbed at each of them.
+#[expect(
+    clippy::print_stdout,
+    reason = "a story that fails shows where it was disturbed"
+)]
+pub(crate) fn at_each_write(fault: Fault, numbered: Numbered, story: impl AsyncFn(&Stage) -> usize) {
     let writes = in_its_own_time(async {
-        let stage = Stage::new();
+        let stage = Stage::numbering(numbered);
         let _elector = stage.replica("elector-a");
-        play(&stage).await
+        story(&stage).await
     });
-    assert!(writes >= 15, "{writes} are fewer than an election has");
+    assert!(writes > 0);
+    let whens = match fault {
+        Fault::CrashAfterSending => &[When::OnTheWay][..],
+        _ => &[When::Before, When::After],
+    };
     for number in 1..=writes {
-        for when in [When::Before, When::After] {
+        for &when in whens {
+            println!("{fault:?} {when:?} write {number} of {writes}");
             in_its_own_time(async {
-                let stage = disturbed(fault, number, when).await;
-                assert!(
-                    stage.has_struck(),
-                    "{fault:?} {when:?} write {number} of {writes}"
-                );
+                let stage = Stage::numbering(numbered);
+                disturbed(&stage, &story, fault, (number, when)).await;
+                assert!(stage.has_struck(), "nothing has happened");
             });
         }
     }
+}
+
+fn at_each_write_of_an_election(fault: Fault) {
+    at_each_write(
+        fault,
+        |_, _| true,
+        async |stage| {
+            let writes = play(stage).await;
+            assert!(writes >= 15, "{writes} are fewer than an election has");
+            writes
+        },
+    );
 }
 
 /// Each story has its own runtime, with whose end all of its processes end.
@@ -178,22 +203,28 @@ pub(crate) fn in_its_own_time<T>(story: impl Future<Output = T>) -> T {
 
 #[test]
 fn wherever_the_acting_elector_crashes_its_replica_finishes_the_same_election() {
-    at_each_write(Fault::Crash);
+    at_each_write_of_an_election(Fault::Crash);
+}
+
+/// Invariant: S8.
+#[test]
+fn whatever_write_of_a_crashed_elector_arrives_late_its_replica_finishes_the_same_election() {
+    at_each_write_of_an_election(Fault::CrashAfterSending);
 }
 
 #[test]
 fn wherever_a_lone_elector_crashes_it_finishes_the_same_election_when_it_is_back() {
-    at_each_write(Fault::Restart);
+    at_each_write_of_an_election(Fault::Restart);
 }
 
 #[test]
 fn wherever_the_acting_elector_sleeps_it_awakes_without_doing_harm() {
-    at_each_write(Fault::Sleep);
+    at_each_write_of_an_election(Fault::Sleep);
 }
 
 #[test]
 fn wherever_the_acting_elector_leaves_its_replica_finishes_the_same_election() {
-    at_each_write(Fault::Leave);
+    at_each_write_of_an_election(Fault::Leave);
 }
 
 #[tokio::test(start_paused = true)]

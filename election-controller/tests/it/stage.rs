@@ -13,6 +13,7 @@ use election_core::{LeaseKey, Mono, Wall};
 use futures::FutureExt;
 use futures::future::BoxFuture;
 use http::{Request, Response};
+use k8s_openapi::api::coordination::v1::Lease;
 use kube::client::Body;
 use tokio::sync::{oneshot, watch};
 use tower::BoxError;
@@ -24,10 +25,15 @@ use crate::world::{DEMO, NAMESPACE, World};
 /// Nothing of these stories takes longer.
 const PATIENCE: Duration = Duration::from_secs(180);
 
-/// Whether something happens when a write is about to be sent, or when the server has carried it out and nobody knows.
+/// How long a write is on its way that is late. Somebody else's turn has come by then.
+const LATE: Duration = Duration::from_secs(20);
+
+/// Whether something happens when a write is about to be sent, when it was sent and takes [`LATE`] to arrive, or when the
+/// server has carried it out and nobody knows.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum When {
     Before,
+    OnTheWay,
     After,
 }
 
@@ -38,7 +44,12 @@ pub(crate) struct Written {
     pub(crate) lease: String,
     pub(crate) at: Mono,
     pub(crate) status: u16,
+    /// What was to be written, if it was a lease.
+    pub(crate) wrote: Option<Lease>,
 }
+
+/// Which writes are numbered: by whom, and of what path.
+pub(crate) type Numbered = fn(&str, &str) -> bool;
 
 /// One term of one candidate, as its work saw it.
 #[derive(Clone, Debug)]
@@ -64,14 +75,21 @@ struct Chronicle {
 #[derive(Clone)]
 pub(crate) struct Stage {
     pub(crate) world: Arc<World>,
+    numbered: Numbered,
     chronicle: Arc<Mutex<Chronicle>>,
     terms: Arc<watch::Sender<Vec<Term>>>,
 }
 
 impl Stage {
+    /// All writes are numbered.
     pub(crate) fn new() -> Self {
+        Self::numbering(|_, _| true)
+    }
+
+    pub(crate) fn numbering(numbered: Numbered) -> Self {
         Self {
             world: Arc::new(World::new()),
+            numbered,
             chronicle: Arc::default(),
             terms: Arc::default(),
         }
@@ -81,7 +99,7 @@ impl Stage {
         self.world.clock.now()
     }
 
-    /// At the write of this number, from 1, of any lease by anybody.
+    /// At the write of this number, from 1, of those that are numbered.
     pub(crate) fn at_write(&self, number: usize, when: When, happens: impl FnOnce() + Send + 'static) {
         self.chronicle.lock().unwrap().strike = Some((number, when, Box::new(happens)));
     }
@@ -89,6 +107,11 @@ impl Stage {
     /// Whether what was to happen has happened.
     pub(crate) fn has_struck(&self) -> bool {
         self.chronicle.lock().unwrap().strike.is_none()
+    }
+
+    /// How many numbered writes there were.
+    pub(crate) fn begun(&self) -> usize {
+        self.chronicle.lock().unwrap().begun
     }
 
     /// The answered writes.
@@ -220,7 +243,8 @@ impl Stage {
                 .clone()
                 .carry(by.clone(), gate.clone(), server.clone(), request)
         });
-        process.gate.client(kube::Client::new(counted, "default"))
+        let road = process.road.client(kube::Client::new(counted, "default"));
+        process.gate.client(road)
     }
 
     async fn carry(
@@ -233,33 +257,58 @@ impl Stage {
         if !writes_lease(&request) {
             return Ok(server.send(request).await?);
         }
-        let number = {
+        let number = (self.numbered)(&by, request.uri().path()).then(|| {
             let mut chronicle = self.chronicle.lock().unwrap();
             chronicle.begun += 1;
             chronicle.begun
-        };
-        let lease = format!("{} {}", request.method(), request.uri().path());
+        });
         self.strike(number, When::Before);
         gate.pass().await;
-        let answer = server.send(request).await?;
+        if self.strike(number, When::OnTheWay) {
+            detach(async move {
+                wait(LATE).await;
+                // Nobody waits for the answer any more.
+                let _ = self.deliver(by, server, request).await;
+            });
+            return std::future::pending().await;
+        }
+        let answer = self.deliver(by, server, request).await?;
+        self.strike(number, When::After);
+        Ok(answer)
+    }
+
+    async fn deliver(
+        &self,
+        by: String,
+        server: kube::Client,
+        request: Request<Body>,
+    ) -> Result<Response<Body>, BoxError> {
+        let (head, body) = request.into_parts();
+        let body = body.collect_bytes().await?;
+        let lease = format!("{} {}", head.method, head.uri.path());
+        let wrote = serde_json::from_slice(&body).ok();
+        let answer = server.send(Request::from_parts(head, Body::from(body))).await?;
         self.chronicle.lock().unwrap().written.push(Written {
             by,
             lease,
             at: self.now(),
             status: answer.status().as_u16(),
+            wrote,
         });
-        self.strike(number, When::After);
         Ok(answer)
     }
 
-    fn strike(&self, number: usize, when: When) {
+    /// Lets happen what is to happen then, if anything is.
+    fn strike(&self, number: Option<usize>, when: When) -> bool {
         let happens = {
             let strike = &mut self.chronicle.lock().unwrap().strike;
-            strike.take_if(|(at, then, _)| *at == number && *then == when)
+            strike.take_if(|(at, then, _)| Some(*at) == number && *then == when)
         };
+        let strikes = happens.is_some();
         if let Some((_, _, happens)) = happens {
             happens();
         }
+        strikes
     }
 }
 
@@ -278,6 +327,8 @@ impl Drop for End {
 /// A process that can be stopped, with its clock or without, and be asked to end.
 pub(crate) struct Process {
     gate: Gate,
+    /// Its way to the server, and nothing else of it.
+    road: Gate,
     slept: Arc<Mutex<Duration>>,
     inner: SharedClock,
     leave: Option<oneshot::Sender<()>>,
@@ -287,6 +338,7 @@ impl Process {
     fn new(inner: &SharedClock) -> Self {
         Self {
             gate: Gate::new(),
+            road: Gate::new(),
             slept: Arc::default(),
             inner: Arc::clone(inner),
             leave: None,
@@ -304,6 +356,11 @@ impl Process {
     /// It is gone: nothing that it has begun goes on, and nobody hears of it again.
     pub(crate) fn crash(&self) {
         self.gate.set(false);
+    }
+
+    /// From now on it lives on, and nothing reaches the server or comes from there.
+    pub(crate) fn cut_off(&self) {
+        self.road.set(false);
     }
 
     /// Stops it for a while, together with its clock: it does not know that it slept, and believes what it believed.
