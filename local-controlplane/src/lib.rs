@@ -89,6 +89,15 @@ impl ControlPlane {
         }
     }
 
+    /// As [`ControlPlane::new`], but nobody is noted as owner of a field, so objects get no `managedFields`: for simulations,
+    /// in which that is a third of the work and nobody asks for it.
+    #[must_use]
+    pub fn without_owners() -> Self {
+        Self {
+            plane: Arc::new(Plane::without_owners()),
+        }
+    }
+
     /// A control plane that keeps its objects in a folder, and starts with what an earlier one has left there. It must
     /// be used within a tokio runtime.
     ///

@@ -21,6 +21,8 @@ pub(crate) struct Plane {
     pub(crate) identities: Identities,
     pub(crate) counts: Counts,
     pub(crate) policies: Policies,
+    /// Whether writes note who owns which field.
+    pub(crate) tracks_owners: bool,
     registry: Mutex<Arc<Registry>>,
 }
 
@@ -30,6 +32,14 @@ impl Plane {
         let identities = Identities::repeatable();
         let store = Store::in_memory(|writer| create_initial_objects(writer, &identities));
         Self::new(store, identities)
+    }
+
+    /// One that keeps nothing, and does not track owners.
+    pub(crate) fn without_owners() -> Self {
+        Self {
+            tracks_owners: false,
+            ..Self::in_memory()
+        }
     }
 
     /// A control plane that keeps its objects in a folder.
@@ -55,6 +65,7 @@ impl Plane {
             identities,
             counts: Counts::default(),
             policies: Policies::default(),
+            tracks_owners: true,
             registry: Mutex::new(Arc::new(registry)),
         }
     }

@@ -133,10 +133,10 @@ fn lock<T>(of: &Mutex<T>) -> MutexGuard<'_, T> {
 }
 
 impl Shared {
-    pub(crate) fn new(truth: Truth, trace: Trace) -> Arc<Self> {
+    pub(crate) fn new(truth: Truth, trace: Trace, plane: ControlPlane) -> Arc<Self> {
         Arc::new(Self {
             truth,
-            plane: ControlPlane::new(),
+            plane,
             ledger: Mutex::default(),
             counts: Mutex::default(),
             trace: Mutex::new(trace),

@@ -272,7 +272,7 @@ pub(crate) fn insert(
     check_namespace(writer, kind, &key)?;
     stamp_new(plane, kind, &mut object);
     fill_defaults(kind, &mut object);
-    follow(resource, None, &mut object, intent);
+    follow(plane, resource, None, &mut object, intent);
     (kind.rules.prepare)(&mut object, None);
     check(kind, &object, None, Vec::new())?;
     // Upstream's store refuses this, and a dry run does not get that far.
@@ -368,7 +368,7 @@ pub(crate) fn replace(
     let given_marks = marks(&object);
     let mut new = take_over(resource, &old, object);
     fill_defaults(kind, &mut new);
-    follow(resource, Some(&old), &mut new, intent);
+    follow(plane, resource, Some(&old), &mut new, intent);
     ownership::keep_times(&old, &mut new);
     if kind.table == namespaces_table() && resource.subresource.is_none() {
         new["spec"] = old["spec"].clone();
@@ -398,8 +398,8 @@ pub(crate) fn replace(
 }
 
 /// Who owns which field after a write.
-fn follow(resource: &Resource, old: Option<&Value>, new: &mut Value, intent: Intent<'_>) {
-    if intent.is_applied {
+fn follow(plane: &Plane, resource: &Resource, old: Option<&Value>, new: &mut Value, intent: Intent<'_>) {
+    if intent.is_applied || !plane.tracks_owners {
         return;
     }
     let ground = resource.kind.ground(resource.subresource.as_deref());

@@ -125,7 +125,11 @@ fn decode_scalar(schema: &Schema, value: &mut Value) -> Result<(), String> {
     Err(format!("must be of type {expected}: \"{}\"", type_name(value)))
 }
 
-fn decode_time(value: &mut Value, written: fn(Timestamp) -> String, accept: fn(&str) -> bool) -> Result<(), String> {
+fn decode_time(
+    value: &mut Value,
+    written: fn(Timestamp) -> String,
+    accept: fn(&str) -> bool,
+) -> Result<(), String> {
     let text = value
         .as_str()
         .ok_or("cannot unmarshal a time that is no string")?;
