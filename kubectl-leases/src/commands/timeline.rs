@@ -106,13 +106,16 @@ fn print(out: &mut impl Write, timeline: &Timeline) -> io::Result<()> {
         return writeln!(out, "  <unknown>");
     }
     let rows = timeline.turns.iter().map(|turn| {
-        let led = age(since(turn.to, turn.from));
-        let until = if turn.now {
-            format!("for {led}, and leads")
-        } else {
-            format!("for {led}")
+        let mut until = match turn.began_before {
+            true => format!("until {}", rfc3339(turn.to)),
+            false => format!("for {}", age(since(turn.to, turn.from))),
         };
-        vec![turn.holder.clone(), format!("from {}", rfc3339(turn.from)), until]
+        if turn.now {
+            until.push_str(", and leads");
+        }
+        let before = if turn.began_before { "before " } else { "" };
+        let from = format!("from {before}{}", rfc3339(turn.from));
+        vec![turn.holder.clone(), from, until]
     });
     columns(out, "  ", rows.collect())
 }

@@ -3,9 +3,9 @@
 use k8s_openapi::api::events::v1::Event;
 use kubectl_leases::svg::draw;
 use kubectl_leases::timeline::Timeline;
-use serde_json::json;
+use serde_json::{Value, json};
 
-use crate::fixtures::{held, moment};
+use crate::fixtures::{fresh, held, moment};
 use crate::stage::Stage;
 
 const KEY: &str = "default/demo";
@@ -64,6 +64,97 @@ fn turns_follow_offers_and_nominations_that_took_place() {
     assert_eq!(turns, [("new", false), ("old", false), ("new", true)]);
     assert_eq!(timeline.entries.last().unwrap().what, "Accepted");
     insta::assert_snapshot!(draw(&timeline));
+}
+
+/// Who led from which minute to which, when these were the Events and nobody holds the lease now.
+fn led(events: &[Event]) -> Vec<(String, String, String)> {
+    let lease = election_core::wire::read_leader(&fresh(KEY)).unwrap();
+    let timeline = Timeline::new(KEY, events, Some(&lease), moment().now);
+    let json = serde_json::to_value(&timeline).unwrap();
+    let turns = json["turns"].as_array().unwrap().iter();
+    let text = |turn: &Value, field: &str| turn[field].as_str().unwrap().to_owned();
+    let time = |turn: &Value, field: &str| {
+        text(turn, field)["2026-05-01T".len()..]
+            .trim_end_matches(":00Z")
+            .to_owned()
+    };
+    turns
+        .map(|turn| {
+            let begin = if turn["beganBefore"] == true {
+                "before "
+            } else {
+                ""
+            };
+            (
+                text(turn, "holder"),
+                format!("{begin}{}", time(turn, "from")),
+                time(turn, "to"),
+            )
+        })
+        .collect()
+}
+
+fn check(events: &[Event], expected: &[(&str, &str, &str)]) {
+    let owned = |(holder, from, to): &(&str, &str, &str)| ((*holder).into(), (*from).into(), (*to).into());
+    let expected: Vec<(String, String, String)> = expected.iter().map(owned).collect();
+    assert_eq!(led(events), expected);
+}
+
+#[test]
+fn who_did_not_take_an_offer_has_not_led() {
+    let not_taken = "Offered to bravo: dead did not accept in time, so the offer goes to bravo";
+    let gone = "Offered to bravo: dead has the offer but is no candidate any more, so it goes to bravo";
+    let vacant = |who: &str| {
+        format!("Offered to {who}: the lease is Released, and {who} is the best of 2 electable candidates")
+    };
+    let replaced = "Nominated x: x (emulation 1.28, binary 1.28) is strictly better than the holder bravo";
+    for reason in [not_taken, gone] {
+        check(
+            &[
+                event(0, "Offered", "dead", &vacant("dead")),
+                event(1, "Offered", "bravo", reason),
+                event(9, "Nominated", "x", replaced),
+            ],
+            &[("bravo", "11:01", "12:00")],
+        );
+    }
+}
+
+#[test]
+fn a_turn_ends_when_its_holder_was_last_seen() {
+    let expired =
+        "Offered to bravo: alpha held the lease and was silent for 1200 s; bravo is the best candidate";
+    let not_taken = "Offered to charlie: bravo did not accept in time, so the offer goes to charlie";
+    let gone =
+        "Offered to delta: charlie held the lease and was silent for 60 s; delta is the best candidate";
+    check(
+        &[
+            event(
+                0,
+                "Offered",
+                "alpha",
+                "Offered to alpha: the lease is Fresh, and alpha is the best",
+            ),
+            event(30, "Offered", "bravo", expired),
+            event(31, "Offered", "charlie", not_taken),
+            event(50, "Offered", "delta", gone),
+        ],
+        &[("alpha", "11:00", "11:10"), ("charlie", "11:31", "11:49")],
+    );
+}
+
+#[test]
+fn who_led_before_anything_is_known_is_said_so() {
+    let better = "Nominated bravo: bravo is strictly better than the holder alpha";
+    let expired =
+        "Offered to alpha: bravo held the lease and was silent for 60 s; alpha is the best candidate";
+    check(
+        &[
+            event(10, "Nominated", "bravo", better),
+            event(30, "Offered", "alpha", expired),
+        ],
+        &[("alpha", "before 11:10", "11:10"), ("bravo", "11:10", "11:29")],
+    );
 }
 
 #[test]
