@@ -74,24 +74,12 @@ pub enum Error {
         message: String,
     },
     /// Who asks may not.
-    #[error(
-        "Error from server (Forbidden): {message}\nThis command reads with get, list and watch on \
-         leases.coordination.k8s.io: bind a role that grants them, or choose another namespace with -n"
-    )]
+    #[error("Error from server (Forbidden): {message}\nThis needs {needs}: bind a role that grants it")]
     Forbidden {
-        /// The server's words, which name the user and the permission.
+        /// The server's words, which name the user.
         message: String,
-    },
-    /// Who asks may not change it.
-    #[error(
-        "Error from server (Forbidden): {message}\nThis command needs {verb} on leases.coordination.k8s.io: bind a role that \
-         grants it"
-    )]
-    MayNotWrite {
-        /// The server's words, which name the user and the permission.
-        message: String,
-        /// The verb.
-        verb: &'static str,
+        /// The permission: the verbs, and on what.
+        needs: &'static str,
     },
     /// What was asked for makes no sense now.
     #[error("error: {0}")]
@@ -109,13 +97,15 @@ pub enum Error {
     /// The lease that was named is a candidate's.
     #[error(
         "error: lease {name:?} is the identity lease of a candidate, not a leader lease; it offers itself for {leads}: \
-         kubectl leases status NAME"
+         {instead}"
     )]
     IdentityLease {
         /// Its name.
         name: String,
         /// What it offers itself for.
         leads: String,
+        /// The command that looks at that.
+        instead: String,
     },
     /// There is no screen.
     #[error(
@@ -134,8 +124,16 @@ impl Error {
     /// Itself, if it is anything else.
     pub fn refusal(self) -> Result<String, Self> {
         match self {
-            Self::Forbidden { message } | Self::Refused { message, .. } => Ok(message),
+            Self::Forbidden { message, .. } | Self::Refused { message, .. } => Ok(message),
             other => Err(other),
+        }
+    }
+
+    /// The same, where the server refuses another permission than that to read leases.
+    fn needing(self, needs: &'static str) -> Self {
+        match self {
+            Self::Forbidden { message, .. } => Self::Forbidden { message, needs },
+            other => other,
         }
     }
 }
@@ -232,7 +230,8 @@ impl Cluster {
                 ..SelfSubjectAccessReview::default()
             };
             let api: Api<SelfSubjectAccessReview> = Api::all(self.client.clone());
-            let answer = self.in_time(api.create(&params, &review)).await?;
+            let answer = self.in_time(api.create(&params, &review)).await;
+            let answer = answer.map_err(|error| error.needing(REVIEW_ONESELF))?;
             return Ok(answer.status.is_some_and(|status| status.allowed));
         };
         let review = SubjectAccessReview {
@@ -245,7 +244,8 @@ impl Cluster {
             ..SubjectAccessReview::default()
         };
         let api: Api<SubjectAccessReview> = Api::all(self.client.clone());
-        let answer = self.in_time(api.create(&params, &review)).await?;
+        let answer = self.in_time(api.create(&params, &review)).await;
+        let answer = answer.map_err(|error| error.needing(REVIEW_OTHERS))?;
         Ok(answer.status.is_some_and(|status| status.allowed))
     }
 
@@ -256,7 +256,8 @@ impl Cluster {
     pub async fn events_about(&self, key: &LeaseKey) -> Result<Vec<Event>, Error> {
         let api: Api<Event> = Api::namespaced(self.client.clone(), key.namespace());
         let api = &api;
-        let mut events = self.pages(|page| async move { api.list(&page).await }).await?;
+        let listed = self.pages(|page| async move { api.list(&page).await }).await;
+        let mut events = listed.map_err(|error| error.needing(LIST_EVENTS))?;
         events.retain(|event| {
             let regarding = event.regarding.as_ref();
             regarding.is_some_and(|regarding| {
@@ -397,6 +398,7 @@ impl Cluster {
 /// The groups that a server gives a service account, which a review has to name.
 fn groups_of(user: &str) -> Vec<String> {
     let everybody = "system:authenticated".to_owned();
+                needs: READ_LEASES,
     let account = user
         .strip_prefix("system:serviceaccount:")
         .and_then(|rest| rest.split_once(':'));
@@ -439,3 +441,10 @@ fn chain(error: &(dyn StdError + 'static)) -> String {
     }
     text
 }
+/// What most commands need.
+const READ_LEASES: &str =
+    "get, list and watch on leases.coordination.k8s.io, in one namespace at least (choose it with -n)";
+const LIST_EVENTS: &str = "list on events.events.k8s.io";
+const REVIEW_ONESELF: &str = "create on selfsubjectaccessreviews.authorization.k8s.io";
+const REVIEW_OTHERS: &str = "create on subjectaccessreviews.authorization.k8s.io";
+

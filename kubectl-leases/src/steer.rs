@@ -4,12 +4,15 @@
 //! `commands/steer.rs`.
 
 use std::num::NonZeroU32;
+use std::time::Duration;
 
 use election_core::elector::Standing;
-use election_core::{Identity, LeaderLease, LeaseKey, LeaseState, StepDown, wire};
+use election_core::{Identity, LeaderLease, LeaseKey, LeaseState, StepDown, Wall, wire};
 use k8s_openapi::api::coordination::v1::Lease;
 
-use crate::survey::Survey;
+use crate::moment::TimeSource;
+use crate::survey::{Survey, rfc3339, whole_second};
+use crate::words::age;
 
 /// Something to ask of an election.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -19,13 +22,22 @@ pub(crate) enum Wish {
     /// It may lead again.
     CancelStepDown,
     /// Nobody preempts the holder, for some time if one is given.
-    Hold { seconds: Option<NonZeroU32> },
+    Hold { length: Option<Length> },
     /// Preemption is allowed again.
     ReleaseHold,
     /// This candidate comes first.
     Pin { identity: Identity },
     /// Nobody does.
     Unpin,
+}
+
+/// How long a hold is wanted.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Length {
+    /// From when it is asked for.
+    For(Duration),
+    /// Until this time of the server.
+    Until(Wall),
 }
 
 /// What a wish comes to.
@@ -41,15 +53,22 @@ pub(crate) struct Plan {
     pub(crate) done: String,
     /// The reason and the action of the Event.
     pub(crate) event: (&'static str, &'static str),
+    /// Whether it begins anew when it is written again.
+    begins_anew: bool,
 }
 
 impl Plan {
+    /// Whether the other promises the same, as far as a person has been told.
+    pub(crate) fn promises(&self, other: &Self) -> bool {
+        (&self.warnings, &self.meaning, &self.done) == (&other.warnings, &other.meaning, &other.done)
+    }
+
     /// The lease as it would be; `remark` says who asks, behind the word that counts. `None` when it is like that already.
     pub(crate) fn apply(&self, lease: &Lease, remark: &str) -> Option<Lease> {
         let mut after = lease.clone();
         let notes = after.metadata.annotations.get_or_insert_default();
         let word = |text: &String| text.split_whitespace().next().map(str::to_owned);
-        let mut changed = false;
+        let mut changed = self.begins_anew;
         for (key, value) in &self.notes {
             changed |= notes.get(*key).and_then(word) != *value;
             match value {
@@ -71,40 +90,26 @@ pub(crate) fn plan(wish: &Wish, survey: &Survey, key: &LeaseKey) -> Result<Plan,
     })?;
     match wish {
         Wish::StepDown { to } => step_down(survey, lease, to.as_ref()),
-        Wish::Pin { identity } => Ok(pin(survey, key, identity)),
+        Wish::Pin { identity } => {
+            may_be_a_name(identity)?;
+            Ok(pin(survey, key, identity))
+        }
         Wish::CancelStepDown => Ok(Plan {
             notes: vec![(wire::STEP_DOWN, None), (wire::STEP_DOWN_TO, None)],
             warnings: Vec::new(),
             meaning: "Whoever was asked to step down may lead again.".to_owned(),
             done: "step-down cancelled".to_owned(),
             event: ("StepDownCancelled", "StepDown"),
+            begins_anew: false,
         }),
-        Wish::Hold { seconds } => Ok(Plan {
-            notes: vec![(
-                wire::HOLD,
-                Some(seconds.map_or_else(|| "true".to_owned(), |seconds| format!("{seconds}s"))),
-            )],
-            warnings: Vec::new(),
-            meaning: match seconds {
-                Some(seconds) => format!(
-                    "Nobody preempts the holder for {seconds} s, counted by the elector from when it sees this; a vacancy is \
-                     filled as always."
-                ),
-                None => format!(
-                    "Nobody preempts the holder until `{}`; a vacancy is filled as always.",
-                    command("release-hold", key)
-                )
-                .to_owned(),
-            },
-            done: "put on hold".to_owned(),
-            event: ("HoldRequested", "Hold"),
-        }),
+        Wish::Hold { length } => hold(survey, key, *length),
         Wish::ReleaseHold => Ok(Plan {
             notes: vec![(wire::HOLD, None)],
             warnings: Vec::new(),
             meaning: "A better candidate may preempt the holder again.".to_owned(),
             done: "hold released".to_owned(),
             event: ("HoldReleased", "Hold"),
+            begins_anew: false,
         }),
         Wish::Unpin => Ok(Plan {
             notes: vec![(wire::PIN, None)],
@@ -112,8 +117,79 @@ pub(crate) fn plan(wish: &Wish, survey: &Survey, key: &LeaseKey) -> Result<Plan,
             meaning: "The best candidate by version leads again.".to_owned(),
             done: "unpinned".to_owned(),
             event: ("Unpinned", "Pin"),
+            begins_anew: false,
         }),
     }
+}
+
+/// The first word of an annotation counts, so anything else would ask for something else.
+pub(crate) fn may_be_a_name(identity: &Identity) -> Result<(), String> {
+    let text = identity.as_str();
+    let label = |label: &str| {
+        let inner = |letter: char| letter.is_ascii_lowercase() || letter.is_ascii_digit() || letter == '-';
+        !label.is_empty() && label.chars().all(inner) && !label.starts_with('-') && !label.ends_with('-')
+    };
+    if text.len() <= NAME_LIMIT && text.split('.').all(label) {
+        return Ok(());
+    }
+    Err(format!(
+        "{text:?} is no identity: an identity is the name of a lease, of lower case letters, digits, '-' and '.'"
+    ))
+}
+
+/// The longest name of a Lease: a DNS subdomain name (RFC 1123).
+const NAME_LIMIT: usize = 253;
+
+fn hold(survey: &Survey, key: &LeaseKey, length: Option<Length>) -> Result<Plan, String> {
+    let anew = "An elector that is started meanwhile counts anew, so it may last longer.";
+    let (value, meaning) = match length {
+        None => (
+            "true".to_owned(),
+            format!(
+                "Nobody preempts the holder until `{}`; a vacancy is filled as always.",
+                command("release-hold", key)
+            ),
+        ),
+        Some(Length::For(length)) => {
+            let seconds = whole_seconds(length)
+                .ok_or("a hold lasts for one second at least, and for 136 years at most".to_owned())?;
+            let meaning = format!(
+                "Nobody preempts the holder for {}, counted by the elector from when it sees this; a vacancy is filled as \
+                 always. {anew}",
+                age(Duration::from_secs(u64::from(seconds.get())))
+            );
+            (format!("{seconds}s"), meaning)
+        }
+        Some(Length::Until(until)) => {
+            let moment = survey.moment();
+            let now = moment.now.filter(|_| moment.source == TimeSource::ServerDate);
+            let now = now.ok_or("the server tells no time: say how long with --for".to_owned())?;
+            let left = u64::try_from(until.as_micros().saturating_sub(now.as_micros())).unwrap_or(0);
+            let seconds = whole_seconds(Duration::from_micros(left)).ok_or_else(|| {
+                let (until, now) = (rfc3339(until), rfc3339(whole_second(now)));
+                format!("{until} is not in the future: the server has {now}")
+            })?;
+            let meaning = format!(
+                "Nobody preempts the holder until {}, by the time of the server; a vacancy is filled as always. {anew}",
+                rfc3339(until)
+            );
+            (format!("{seconds}s"), meaning)
+        }
+    };
+    Ok(Plan {
+        notes: vec![(wire::HOLD, Some(value))],
+        warnings: Vec::new(),
+        meaning,
+        done: "put on hold".to_owned(),
+        event: ("HoldRequested", "Hold"),
+        begins_anew: length.is_some(),
+    })
+}
+
+/// A begun second is a whole one.
+fn whole_seconds(length: Duration) -> Option<NonZeroU32> {
+    let seconds = u32::try_from(length.as_millis().div_ceil(1000)).ok();
+    seconds.and_then(NonZeroU32::new)
 }
 
 fn command(name: &str, key: &LeaseKey) -> String {
@@ -135,6 +211,7 @@ fn step_down(survey: &Survey, lease: &LeaderLease, to: Option<&Identity>) -> Res
     };
     let candidates = survey.explanation(key).candidates;
     if let Some(to) = to {
+        may_be_a_name(to)?;
         if to == holder {
             return Err(format!("{to} leads {key} already: name another candidate"));
         }
@@ -184,6 +261,7 @@ fn step_down(survey: &Survey, lease: &LeaderLease, to: Option<&Identity>) -> Res
         ),
         done: format!("step-down of {holder} requested"),
         event: ("StepDownRequested", "StepDown"),
+        begins_anew: false,
     })
 }
 
@@ -211,5 +289,6 @@ fn pin(survey: &Survey, key: &LeaseKey, identity: &Identity) -> Plan {
         ),
         done: format!("pinned to {identity}"),
         event: ("Pinned", "Pin"),
+        begins_anew: false,
     }
 }

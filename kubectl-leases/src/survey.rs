@@ -12,7 +12,8 @@ use std::time::Duration;
 
 use election_core::elector::{Election, Explanation, IdentityLife, Rules};
 use election_core::{
-    IdentityLease, Item, LeaderLease, LeaseKey, LeaseState, Mono, Strategy, Wall, may_be_leader_lease, wire,
+    Controls, IdentityLease, Item, LeaderLease, LeaseKey, LeaseSeconds, LeaseState, Mono, Revision, Strategy,
+    Wall, may_be_leader_lease, wire,
 };
 use k8s_openapi::api::coordination::v1::Lease;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
@@ -47,6 +48,38 @@ impl Leader {
             None => self.noted.written,
         }
     }
+
+    fn is_on_hold(&self) -> bool {
+        let controls = self.lease.controls.as_deref();
+        controls.and_then(Controls::hold).is_some()
+    }
+
+    /// The lease as it was before: at the last life without what people ask, or as they asked when its last life was yet to
+    /// come. No revision is older.
+    fn before(&self, asked_last: bool) -> LeaderLease {
+        let mut before = self.lease.clone();
+        before.revision = Revision::new("");
+        if asked_last {
+            before.controls = None;
+            return before;
+        }
+        let record = &mut before.record;
+        (record.preferred_holder, record.end_of_term) = (None, false);
+        match self.lease.state() {
+            LeaseState::Fresh => {}
+            LeaseState::Held => record.renew_time = record.renew_time.map(previous),
+            _ => {
+                (record.holder, record.incarnation, record.acquire_time) = (None, None, None);
+                record.renew_time = Some(record.renew_time.map_or(Wall::from_micros(0), previous));
+            }
+        }
+        before
+    }
+}
+
+/// Stamps only have to differ.
+fn previous(stamp: Wall) -> Wall {
+    Wall::from_micros(stamp.as_micros().saturating_sub(1))
 }
 
 /// Leases that were read at one moment, and who offers itself for which.
@@ -150,6 +183,10 @@ impl Survey {
     /// [`Error::NotFound`] when nobody knows it, [`Error::IdentityLease`] when it is a candidate's.
     pub fn must_know(&self, key: &LeaseKey) -> Result<LeaseStatus, Error> {
         if let Some(leads) = self.identity(key) {
+            let instead = leads.first().map_or_else(
+                || format!("kubectl leases candidates -n {}", key.namespace()),
+                |lease| format!("kubectl leases status -n {} {}", lease.namespace(), lease.name()),
+            );
             let leads = leads.iter().map(LeaseKey::name).collect::<Vec<_>>().join(", ");
             let leads = if leads.is_empty() {
                 "nothing".to_owned()
@@ -159,6 +196,7 @@ impl Survey {
             return Err(Error::IdentityLease {
                 name: key.name().to_owned(),
                 leads,
+                instead,
             });
         }
         self.one(key).ok_or_else(|| Error::NotFound {
@@ -319,7 +357,7 @@ impl Survey {
         }
         match self.leaders.get(key) {
             Some(leader) => {
-                election.observe_lease(NOW.before(self.since(leader.last_life())), leader.lease.clone());
+                self.observe(&mut election, leader);
                 if leader.lease.state() == LeaseState::Fresh {
                     self.let_it_settle(&mut election, at);
                 }
@@ -327,6 +365,39 @@ impl Survey {
             None => self.let_it_settle(&mut election, at),
         }
         election
+    }
+
+    /// Shows a lease to its election at its last life. A hold is counted from when it was asked for, which is another moment,
+    /// so the lease is then shown twice: as it was at the earlier of the two, and as it is at the later.
+    fn observe(&self, election: &mut Election, leader: &Leader) {
+        let life = NOW.before(self.since(leader.last_life()));
+        let asked = NOW.before(self.since(leader.noted.hold));
+        if leader.is_on_hold() {
+            election.observe_lease(life.min(asked), leader.before(life < asked));
+            election.observe_lease(life.max(asked), leader.lease.clone());
+        } else {
+            election.observe_lease(life, leader.lease.clone());
+        }
+    }
+
+    /// Since when a hold is over that is still written on a lease.
+    pub(crate) fn hold_over_since(&self, key: &LeaseKey) -> Option<Duration> {
+        let leader = self.leaders.get(key)?;
+        let length = leader.lease.controls.as_deref()?.hold()?.length()?;
+        let asked = since(self.moment.now?, leader.noted.hold?);
+        (asked >= length).then(|| asked.saturating_sub(length))
+    }
+
+    /// Whether a holder that was asked to give way should have stopped long ago: under an end of term it does not renew, so its
+    /// lease would have expired.
+    pub(crate) fn is_overdue(&self, key: &LeaseKey) -> bool {
+        let overdue = |leader: &Leader| {
+            let asked = since(self.moment.now?, leader.noted.end_of_term?);
+            let duration = leader.lease.record.duration.unwrap_or(LeaseSeconds::LEADER);
+            let ending = leader.lease.state() == LeaseState::Held && leader.lease.record.end_of_term;
+            Some(ending && asked > duration.duration())
+        };
+        !self.is_expired(key) && self.leaders.get(key).and_then(overdue) == Some(true)
     }
 
     /// When an identity lease was renewed: by its stamp, or later as the server has noted it.
@@ -401,4 +472,9 @@ pub(crate) fn rfc3339(wall: Wall) -> String {
     Timestamp::from_microsecond(wall.as_micros())
         .map(|time| time.to_string())
         .unwrap_or_default()
+}
+
+/// People need no more.
+pub(crate) fn whole_second(wall: Wall) -> Wall {
+    Wall::from_micros(wall.as_micros() - wall.as_micros().rem_euclid(1_000_000))
 }

@@ -120,6 +120,8 @@ pub enum Condition {
     Nominated,
     /// The holder was asked to give way.
     Ending,
+    /// The holder was asked to give way longer ago than its lease lasts, and goes on renewing.
+    Overdue,
     /// Nobody renewed it in time: an estimate by the server's time.
     Expired,
     /// Nobody preempts the holder, because somebody asked for that.
@@ -163,7 +165,9 @@ impl Condition {
     #[must_use]
     pub const fn is_problem(self) -> bool {
         match self {
-            Self::Expired
+            Self::Overdue => "Overdue",
+            Self::Overdue
+            | Self::Expired
             | Self::OrdinaryHolder
             | Self::Unanswered
             | Self::NoElectableCandidate

@@ -49,7 +49,7 @@ impl Forget {
         err: &mut impl Write,
     ) -> Result<Found, Error> {
         let session = self.steering.open().await?;
-        let seen = Seen::of(&session).await?;
+        let seen = Seen::of(&session, self.steering.strategy).await?;
         let mut leases = Vec::new();
         for name in &self.names {
             let key = LeaseKey::new(&session.namespace, name);

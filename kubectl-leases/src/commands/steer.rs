@@ -1,25 +1,22 @@
 //! `kubectl leases step-down`, `hold`, `release-hold`, `pin` and `unpin`: asks something of one election.
 
 use std::io::Write;
-use std::num::NonZeroU32;
 use std::time::Duration;
 
 use clap::Args;
-use election_core::{Identity, LeaseKey, LeaseState};
+use election_core::{Identity, LeaderLease, LeaseKey, LeaseState, Wall, wire};
 use futures::StreamExt;
 use k8s_openapi::api::coordination::v1::Lease;
 use k8s_openapi::jiff::Timestamp;
 use kube::ResourceExt;
 use kube::runtime::watcher;
 
-use super::steering::{Seen, Steering};
+use super::steering::{Carried, Seen, Steering};
 use crate::cli::{Found, Terminal};
 use crate::cluster::Error;
 use crate::connection::{Session, duration, lease_name};
 use crate::electors::Electors;
-use crate::moment::local_wall;
-use crate::steer::Wish;
-use crate::survey::rfc3339;
+use crate::steer::{Length, Wish};
 
 // --- step-down ------------------------------------------------------------------------------------------------------
 
@@ -40,7 +37,8 @@ Examples:
 The handover is the same as for a better candidate: the old work stops before the
 new begins. Needs `update` on leases, and `create` on events.events.k8s.io.
 
-Exit code: 0; 1 on errors, and when nobody else leads within the time of --wait.";
+Exit code: 0; 1 on errors, and when nobody else, or not the one of --to, leads
+within the time of --wait.";
 
 /// Ask the process that leads to give way.
 #[derive(Debug, Args)]
@@ -55,7 +53,8 @@ pub(crate) struct StepDownArgs {
     /// Take the request back.
     #[arg(long)]
     cancel: bool,
-    /// Wait until somebody else leads, for 30s unless another time is given.
+    /// Wait until somebody else leads (with --to: that one), for 30s unless another time is given. A request that stands
+    /// already is waited for as well.
     #[arg(
         long, value_name = "DURATION", value_parser = duration, num_args = 0..=1, default_missing_value = "30s",
         require_equals = true, conflicts_with = "cancel"
@@ -83,28 +82,55 @@ impl StepDownArgs {
             .steering
             .carry_out(&session, &self.name, &wish, terminal, out, err)
             .await?;
-        if let (Some(limit), Some((lease, since))) = (self.wait, written) {
+        if let (Some(limit), Carried::Stands(lease, since)) = (self.wait, written) {
             let key = LeaseKey::new(&session.namespace, &self.name);
-            let wanted = async { until_another_leads(&session, &key, &lease).await };
+            let to = self.to.as_deref().map(Identity::new);
+            let wanted = until_given_way(&session, &key, &lease, to.as_ref());
             match tokio::time::timeout(limit, wanted).await {
                 Ok(leader) => {
                     let (leader, took) = (leader?, since.elapsed());
                     writeln!(out, "{leader} leads {key} after {:.3} s", took.as_secs_f64())?;
                 }
-                Err(_) => return Err(still(&session, &key, limit).await?),
+                Err(_) => return Err(self.still(&session, &key, to.as_ref(), limit).await?),
             }
         }
         Ok(Found::Answer)
     }
+
+    /// Why it has not come to that yet.
+    async fn still(
+        &self,
+        session: &Session,
+        key: &LeaseKey,
+        to: Option<&Identity>,
+        limit: Duration,
+    ) -> Result<Error, Error> {
+        let seen = Seen::of(session, self.steering.strategy).await?;
+        let status = seen.survey.status(key);
+        let elector = Electors::ask(&session.cluster).await?;
+        let what = match to {
+            None => format!("nobody else leads {key}"),
+            Some(to) => format!("{to} does not lead {key}"),
+        };
+        let leader = match (&status.holder, status.state.as_str()) {
+            (Some(holder), "Held") => format!("{holder} does"),
+            _ => format!("it is {}", status.state),
+        };
+        Ok(Error::Steer(format!(
+            "{what} after {limit:?}, {leader}: {}; elector: {elector}. The request stands; take it back with --cancel",
+            status.reason.message
+        )))
+    }
 }
 
-/// Waits for a term that is not the one of `before`.
-async fn until_another_leads(session: &Session, key: &LeaseKey, before: &Lease) -> Result<Identity, Error> {
-    let term = |lease: &Lease| {
-        let read = election_core::wire::read_leader(lease)?;
-        (read.state() == LeaseState::Held).then_some((read.record.holder?, read.record.acquire_time))
-    };
-    let old = term(before);
+/// Waits until somebody leads that is not the holder of `before`, and is `to` if one is named; who does.
+async fn until_given_way(
+    session: &Session,
+    key: &LeaseKey,
+    before: &Lease,
+    to: Option<&Identity>,
+) -> Result<Identity, Error> {
+    let asked = wire::read_leader(before).filter(|lease| lease.state() == LeaseState::Held);
     let mut changes = Box::pin(session.cluster.watch());
     while let Some(change) = changes.next().await {
         let (watcher::Event::Apply(lease) | watcher::Event::InitApply(lease)) = change? else {
@@ -113,24 +139,26 @@ async fn until_another_leads(session: &Session, key: &LeaseKey, before: &Lease) 
         if lease.name_any() != key.name() || lease.namespace().as_deref() != Some(key.namespace()) {
             continue;
         }
-        if let Some((holder, acquired)) = term(&lease)
-            && old.as_ref() != Some(&(holder.clone(), acquired))
-        {
+        let read = wire::read_leader(&lease).filter(|lease| lease.state() == LeaseState::Held);
+        let Some((holder, read)) = read.and_then(|lease| Some((lease.record.holder.clone()?, lease))) else {
+            continue;
+        };
+        if let Some(asked) = asked.as_ref().filter(|asked| asked.record.names(&holder)) {
+            if is_another_process(asked, &read) {
+                return Err(Error::Steer(format!(
+                    "{holder} leads {key} again, as another process: the one that was asked to step down has ended, and the \
+                     request with it"
+                )));
+            }
+        } else if to.is_none_or(|to| *to == holder) {
             return Ok(holder);
         }
     }
     Err(Error::Steer(format!("the watch of {key} has ended")))
 }
 
-/// Why nobody else leads yet.
-async fn still(session: &Session, key: &LeaseKey, limit: Duration) -> Result<Error, Error> {
-    let seen = Seen::of(session).await?;
-    let status = seen.survey.status(key);
-    let elector = Electors::ask(&session.cluster).await?;
-    Ok(Error::Steer(format!(
-        "nobody else leads {key} after {limit:?}: {}; elector: {elector}. The request stands; take it back with --cancel",
-        status.reason.message
-    )))
+fn is_another_process(asked: &LeaderLease, now: &LeaderLease) -> bool {
+    now.record.incarnation != asked.record.incarnation
 }
 
 // --- hold -----------------------------------------------------------------------------------------------------------
@@ -143,11 +171,13 @@ Examples:
   # Until somebody releases it.
   kubectl leases hold demo
 
-  # Until a time, which is turned into seconds on the spot.
+  # Until a time, which is turned into seconds by the time of the server.
   kubectl leases hold demo --until 2030-01-31T18:00:00Z
 
 A better candidate waits. When the leader ends or dies, the best candidate
-leads as always. Needs `update` on leases, and `create` on events.events.k8s.io.
+leads as always. The elector counts the seconds by its own clock from when it
+sees the request; one that is started meanwhile counts anew, so a hold may last
+longer than was asked for. Asked for once more, it begins anew too. Needs `update` on leases, and `create` on events.events.k8s.io.
 
 Exit code: 0; 1 on errors.";
 
@@ -161,7 +191,7 @@ pub(crate) struct HoldArgs {
     /// For how long. [default: until it is released]
     #[arg(long = "for", value_name = "DURATION", value_parser = duration, conflicts_with = "until")]
     length: Option<Duration>,
-    /// Until when (RFC 3339).
+    /// Until when (RFC 3339), by the time of the server.
     #[arg(long, value_name = "TIME", value_parser = timestamp)]
     until: Option<Timestamp>,
     #[command(flatten)]
@@ -180,39 +210,15 @@ impl HoldArgs {
         out: &mut impl Write,
         err: &mut impl Write,
     ) -> Result<Found, Error> {
-        let length = match (self.length, self.until) {
-            (Some(length), _) => Some(length),
-            (None, Some(until)) => {
-                let left = until.as_microsecond() - local_wall().as_micros();
-                let left = u64::try_from(left).ok().filter(|left| *left > 0);
-                Some(Duration::from_micros(left.ok_or_else(|| {
-                    Error::Steer(format!(
-                        "{until} is not in the future: it is {}",
-                        rfc3339(local_wall())
-                    ))
-                })?))
-            }
-            (None, None) => None,
-        };
-        let seconds = match length {
-            None => None,
-            Some(length) => Some(whole_seconds(length)?),
-        };
+        let until = |until: Timestamp| Length::Until(Wall::from_micros(until.as_microsecond()));
+        let length = self.length.map(Length::For).or(self.until.map(until));
         let session = self.steering.open().await?;
-        let wish = Wish::Hold { seconds };
+        let wish = Wish::Hold { length };
         self.steering
             .carry_out(&session, &self.name, &wish, terminal, out, err)
             .await?;
         Ok(Found::Answer)
     }
-}
-
-/// A begun second is a whole one.
-fn whole_seconds(length: Duration) -> Result<NonZeroU32, Error> {
-    let seconds = u32::try_from(length.as_millis().div_ceil(1000))
-        .ok()
-        .and_then(NonZeroU32::new);
-    seconds.ok_or_else(|| Error::Steer(format!("nothing is held for {length:?}: write at least 1s")))
 }
 
 // --- release-hold, pin and unpin ------------------------------------------------------------------------------------

@@ -15,7 +15,7 @@ use crate::explain::{explain, print_next};
 use crate::moment::{Moment, Stopwatch, local_wall};
 use crate::output::{ObjectFormat, object};
 use crate::steer::{Plan, Wish, plan};
-use crate::survey::{Survey, rfc3339};
+use crate::survey::{Survey, rfc3339, whole_second};
 use crate::words::{COLUMNS, wrapped};
 
 /// Whether something is only rehearsed.
@@ -70,19 +70,23 @@ pub(crate) struct Steering {
     /// The form of the output.
     #[arg(short, long, value_enum)]
     pub(crate) output: Option<Written>,
+    /// The strategy of leases that ask for none, if your elector runs with another one than the default.
+    #[arg(long, default_value_t)]
+    pub(crate) strategy: Strategy,
     #[command(flatten)]
     pub(crate) connection: Connection,
 }
 
 impl Steering {
     /// For somebody who has been asked already.
-    pub(crate) fn confirmed() -> Self {
+    pub(crate) fn confirmed(strategy: Strategy) -> Self {
         Self {
             namespace: None,
             dry_run: DryRun::None,
             yes: true,
             reason: None,
             output: None,
+            strategy,
             connection: Connection::default(),
         }
     }
@@ -144,8 +148,7 @@ impl Steering {
         Ok(())
     }
 
-    /// Carries a wish out; the lease as it then is, and when that was. `None` when it was like that before, or is only
-    /// rehearsed.
+    /// Carries a wish out, unless it is only rehearsed.
     pub(crate) async fn carry_out(
         &self,
         session: &Session,
@@ -154,21 +157,25 @@ impl Steering {
         terminal: Terminal,
         out: &mut impl Write,
         err: &mut impl Write,
-    ) -> Result<Option<(Lease, Stopwatch)>, Error> {
+    ) -> Result<Carried, Error> {
         let key = LeaseKey::new(&session.namespace, name);
-        let mut asked = None;
+        let mut asked: Option<Plan> = None;
         for _ in 0..ATTEMPTS {
-            let seen = Seen::of(session).await?;
+            let looked = Stopwatch::start();
+            let seen = Seen::of(session, self.strategy).await?;
             seen.survey.must_know(&key)?;
             let plan = plan(wish, &seen.survey, &key).map_err(Error::Steer)?;
             let lease = seen.lease(&key)?;
             let (remark, who) = self.remark(session, seen.survey.moment().now).await;
             let Some(after) = plan.apply(lease, &remark) else {
                 self.say(out, lease, "unchanged")?;
-                return Ok(None);
+                return Ok(match self.dry_run {
+                    DryRun::None => Carried::Stands(Box::new(lease.clone()), looked),
+                    DryRun::Client | DryRun::Server => Carried::Rehearsed,
+                });
             };
             // Who confirmed is asked again only when something else would come of it.
-            if asked.as_ref() != Some(&plan) {
+            if asked.as_ref().is_none_or(|asked| !asked.promises(&plan)) {
                 let electors = Electors::ask(&session.cluster).await?;
                 seen.preview(&plan, &key, &after, electors, err)?;
                 self.confirm(terminal, err)?;
@@ -176,23 +183,23 @@ impl Steering {
             }
             if self.dry_run == DryRun::Client {
                 self.say(out, &after, &plan.done)?;
-                return Ok(None);
+                return Ok(Carried::Rehearsed);
             }
-            let since = Stopwatch::start();
             let rehearsal = self.dry_run == DryRun::Server;
-            let Outcome::Done(written) = session.cluster.replace(&after, rehearsal).await? else {
+            let (reason, action) = plan.event;
+            let since = Stopwatch::start();
+            let Outcome::Done(written) = session.cluster.replace(&after, action, rehearsal).await? else {
                 continue;
             };
             self.say(out, &written, &plan.done)?;
             if rehearsal {
-                return Ok(None);
+                return Ok(Carried::Rehearsed);
             }
-            let (reason, action) = plan.event;
             let note = format!("{} by {who}", plan.done);
             if let Err(error) = session.cluster.tell(&written, reason, action, note).await {
                 writeln!(err, "Warning: it was done, but no Event tells of it: {error}")?;
             }
-            return Ok(Some((written, since)));
+            return Ok(Carried::Stands(Box::new(written), since));
         }
         Err(Error::Steer(format!(
             "lease {key} changed {ATTEMPTS} times while it was looked at, and nothing was done: try again"
@@ -200,9 +207,12 @@ impl Steering {
     }
 }
 
-/// People need no more.
-fn whole_second(wall: Wall) -> Wall {
-    Wall::from_micros(wall.as_micros() - wall.as_micros().rem_euclid(1_000_000))
+/// What became of a wish.
+pub(crate) enum Carried {
+    /// It stands on the lease, since now or since before: the lease as it then was, and from when on time is counted.
+    Stands(Box<Lease>, Stopwatch),
+    /// It was only rehearsed.
+    Rehearsed,
 }
 
 /// How often a conflict is answered by another look.
@@ -211,15 +221,21 @@ const ATTEMPTS: u32 = 5;
 /// The leases at one moment.
 pub(crate) struct Seen {
     leases: Vec<Lease>,
+    strategy: Strategy,
     pub(crate) survey: Survey,
 }
 
 impl Seen {
-    pub(crate) async fn of(session: &Session) -> Result<Self, Error> {
+    /// Reads them. `strategy` is that of leases that ask for none.
+    pub(crate) async fn of(session: &Session, strategy: Strategy) -> Result<Self, Error> {
         let leases = session.cluster.leases().await?;
         let moment = Moment::of(session.cluster.clock.now(), &leases);
-        let survey = Survey::new(&leases, moment, Strategy::default());
-        Ok(Self { leases, survey })
+        let survey = Survey::new(&leases, moment, strategy);
+        Ok(Self {
+            leases,
+            strategy,
+            survey,
+        })
     }
 
     pub(crate) fn lease(&self, key: &LeaseKey) -> Result<&Lease, Error> {
@@ -243,7 +259,7 @@ impl Seen {
     ) -> Result<(), Error> {
         let is = |lease: &&Lease| lease.uid() != after.uid();
         let leases: Vec<&Lease> = self.leases.iter().filter(is).chain([after]).collect();
-        let survey = Survey::new(leases, self.survey.moment(), Strategy::default());
+        let survey = Survey::new(leases, self.survey.moment(), self.strategy);
         let down = electors.are_down();
         let explained = explain(&survey, key, electors, &[]);
         let status = self.survey.status(key);

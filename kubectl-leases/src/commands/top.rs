@@ -141,7 +141,7 @@ async fn step_down(cluster: &Cluster, lease: &LeaseKey) -> String {
         namespace: lease.namespace().to_owned(),
         everywhere: false,
     };
-    let steering = Steering::confirmed();
+    let steering = Steering::confirmed(Strategy::default());
     let (mut out, mut err) = (Vec::new(), Vec::new());
     let wish = Wish::StepDown { to: None };
     let done = steering

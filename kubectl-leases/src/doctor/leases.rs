@@ -9,7 +9,7 @@ use crate::explain::{Change, explain};
 use crate::survey::Survey;
 use crate::table::seconds_in_words;
 use crate::view::{Condition, LeaseStatus};
-use crate::words::since;
+use crate::words::{age, since};
 
 /// Everything that is to be said about these leases, and about their candidates.
 #[must_use]
@@ -159,6 +159,20 @@ fn controls(survey: &Survey, key: &LeaseKey, findings: &mut Vec<Finding>) {
         let message = format!("it is pinned to {pin}, which is no candidate, so the others lead");
         let advice = format!("start {pin}, or kubectl leases unpin -n {namespace} {name}");
         findings.push(Finding::warning("PinnedToNobody", key, message, &advice));
+    if let Some(over) = survey
+        .hold_over_since(key)
+        .filter(|_| explanation.on_hold.is_none())
+    {
+        let message = format!(
+            "the hold that somebody asked for has been over for {}: a better candidate preempts the holder again",
+            age(over)
+        );
+        let advice = format!(
+            "kubectl leases hold -n {namespace} {name} --for … asks anew, kubectl leases release-hold -n {namespace} {name} \
+             removes what is left of it; an elector that was started meanwhile counts it anew"
+        );
+        findings.push(Finding::note("HoldOver", key, message, &advice));
+    }
     }
     if let Some(asked) = controls
         .step_down()

@@ -36,6 +36,7 @@ impl Survey {
             .find(|candidate| Some(&candidate.identity) == holder.as_ref());
         let in_term = leader.filter(|leader| leader.record.incarnation.is_some());
         let mut conditions = conditions(&explanation, leader);
+        conditions.extend(self.is_overdue(key).then_some(Condition::Overdue));
         conditions.extend(wishes(&explanation));
         conditions.extend(
             self.unattended(key, &explanation)

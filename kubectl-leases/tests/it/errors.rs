@@ -213,7 +213,10 @@ async fn an_identity_lease_is_not_taken_for_a_leader_lease() {
          "annotations":{"coordination.k8s.io/can-lead-leases":"default/demo"}},"spec":{"holderIdentity":"alpha"}}]}"#;
     let ended = answered("200 OK", body, &["alpha"]).await;
     assert!(
-        ended.failed && ended.stderr.contains("it offers itself for demo"),
+        ended.failed
+            && ended
+                .stderr
+                .ends_with("it offers itself for demo: kubectl leases status -n default demo\n"),
         "{}",
         ended.stderr
     );

@@ -128,6 +128,15 @@ pub(crate) fn offered(key: &str, to: &str, since: i64) -> Lease {
     lease
 }
 
+/// The same lease, with an annotation that somebody wrote so many seconds ago, as the server has noted it.
+pub(crate) fn noted(mut lease: Lease, annotation: &str, seconds_ago: i64) -> Lease {
+    let fields = json!({"f:metadata": {"f:annotations": {format!("f:{annotation}"): {}}}});
+    let entry = json!([{"manager": "asker", "operation": "Update", "time": ago(seconds_ago),
+        "apiVersion": "coordination.k8s.io/v1", "fieldsType": "FieldsV1", "fieldsV1": fields}]);
+    lease.metadata.managed_fields = Some(serde_json::from_value(entry).unwrap());
+    lease
+}
+
 /// A lease of an ordinary client, as client-go writes it.
 pub(crate) fn ordinary(key: &str, holder: &str, renewed: i64) -> Lease {
     let mut lease = held(key, holder, renewed, json!({}));
@@ -190,7 +199,12 @@ pub(crate) fn every_state() -> Vec<Lease> {
     let states = [
         held("default/held", "old", 4, json!({})),
         held("default/nominated", "new", 4, nominated),
-        held("default/ending", "new", 4, ending),
+        held("default/ending", "new", 4, ending.clone()),
+        noted(
+            held("default/overdue", "new", 4, ending),
+            "coordination.k8s.io/end-of-term",
+            60,
+        ),
         held("default/expired", "new", 20, json!({})),
         held("default/unattended", "new", 60, json!({})),
         ordinary("default/ordinary", "client-go-7", 4),

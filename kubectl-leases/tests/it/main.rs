@@ -2,6 +2,7 @@
 
 #![expect(clippy::unwrap_used, reason = "what fails in a test is meant to")]
 
+mod asked;
 mod broken;
 mod complete;
 mod doctor;

@@ -8,7 +8,7 @@ use http::{HeaderValue, header};
 use hyper_util::rt::{TokioExecutor, TokioIo};
 use hyper_util::server::conn::auto::Builder;
 use hyper_util::service::TowerToHyperService;
-use k8s_openapi::api::coordination::v1::Lease;
+use k8s_openapi::api::coordination::v1::{Lease, LeaseSpec};
 use k8s_openapi::jiff::{SignedDuration, Timestamp};
 use kube::Api;
 use kube::api::PostParams;
@@ -87,10 +87,15 @@ impl Stage {
 
     /// Runs the plugin.
     pub(crate) async fn run(&self, args: &str) -> Ended {
+        self.run_words(&args.split_whitespace().collect::<Vec<_>>()).await
+    }
+
+    /// The same with words that may be empty, or have spaces in them.
+    pub(crate) async fn run_words(&self, words: &[&str]) -> Ended {
         let (mut out, mut err) = (Vec::new(), Vec::new());
         let kubeconfig = self.kubeconfig.path().to_str().unwrap();
         let args = std::iter::once("kubectl-leases")
-            .chain(args.split_whitespace())
+            .chain(words.iter().copied())
             .chain(["--kubeconfig", kubeconfig]);
         let code = cli::run(args.map(Into::into), Terminal::default(), &mut out, &mut err).await;
         let text = |bytes| {
@@ -225,7 +230,8 @@ pub(crate) fn now() -> Timestamp {
     NOW.parse().unwrap()
 }
 
-/// Creates a lease three hours ago, and writes it again at the moment that its renew time says.
+/// Creates a lease three hours ago, and writes it again at the moment that its renew time says. Annotations that were noted
+/// at another moment are written at that one.
 pub(crate) async fn put(plane: &ControlPlane, mut lease: Lease) {
     let renewed = lease.spec.as_ref().and_then(|spec| spec.renew_time.as_ref());
     let noted = lease
@@ -239,17 +245,33 @@ pub(crate) async fn put(plane: &ControlPlane, mut lease: Lease) {
     lease.metadata.resource_version = None;
     lease.metadata.uid = None;
     let namespace = lease.metadata.namespace.clone().unwrap();
+    let annotated = renewed.and(noted.clone()).map(|time| time.0);
     let leases: Api<Lease> = Api::namespaced(plane.client_as("test"), &namespace);
     let created = now() - SignedDuration::from_hours(3);
     simulate_wall(created);
-    let blank = Lease {
-        spec: None,
+    let name = lease.metadata.name.clone().unwrap();
+    // Fields are tracked from the beginning or never, so it begins with one.
+    let begun = LeaseSpec {
+        lease_transitions: Some(0),
+        ..LeaseSpec::default()
+    };
+    let mut blank = Lease {
+        spec: Some(begun),
         ..lease.clone()
     };
-    let created_as = leases.create(&PostParams::default(), &blank).await.unwrap();
+    let annotations = blank.metadata.annotations.take();
+    let mut before = leases.create(&PostParams::default(), &blank).await.unwrap();
+    if let Some(annotated) = annotated {
+        simulate_wall(annotated);
+        before.metadata.annotations = annotations;
+        let leases: Api<Lease> = Api::namespaced(plane.client_as("asker"), &namespace);
+        before = leases
+            .replace(&name, &PostParams::default(), &before)
+            .await
+            .unwrap();
+    }
     simulate_wall(written.unwrap_or(created));
-    lease.metadata.resource_version = created_as.metadata.resource_version;
-    let name = lease.metadata.name.clone().unwrap();
+    lease.metadata.resource_version = before.metadata.resource_version;
     leases
         .replace(&name, &PostParams::default(), &lease)
         .await

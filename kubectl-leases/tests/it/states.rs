@@ -4,7 +4,7 @@ use kubectl_leases::view::LeaseStatus;
 use serde_json::json;
 
 use crate::fixtures::{
-    blanked, candidate, fresh, hand_written, held, offered, ordinary, released, sample, survey,
+    blanked, candidate, fresh, hand_written, held, noted, offered, ordinary, released, sample, survey,
 };
 use k8s_openapi::api::coordination::v1::Lease;
 
@@ -80,12 +80,19 @@ fn each_state_has_its_words_and_its_reason() {
         "keep the holder",
         "Nominated",
     );
-    check(
-        Some(held(KEY, "new", 4, ending)),
-        "Held,Ending",
-        "keep the holder",
-        "EndOfTerm",
-    );
+    let asked = |ending, seconds| noted(ending, "coordination.k8s.io/end-of-term", seconds);
+    for (ending, state) in [
+        (held(KEY, "new", 4, ending.clone()), "Held,Ending"),
+        (asked(held(KEY, "new", 4, ending.clone()), 14), "Held,Ending"),
+        (
+            asked(held(KEY, "new", 4, ending.clone()), 16),
+            "Held,Ending,Overdue",
+        ),
+    ] {
+        check(Some(ending), state, "keep the holder", "EndOfTerm");
+    }
+    let expired = asked(held(KEY, "new", 16, ending), 16);
+    check(Some(expired), "Held,Expired", "offer to old", "Expired");
     check(
         Some(held(KEY, "new", 40, json!({}))),
         "Held,Expired",
@@ -104,6 +111,40 @@ fn each_state_has_its_words_and_its_reason() {
         "leave alone",
         "OrdinaryHolder",
     );
+}
+
+#[test]
+fn a_hold_counts_from_when_it_was_asked_for() {
+    let hold = json!({"coordinated-election.io/hold": "60s asked by alice"});
+    let state = |lease: Lease, asked: i64| {
+        let lease = noted(lease, "coordinated-election.io/hold", asked);
+        let candidates = [
+            candidate("default/new", KEY, "1.30", "1.30", 3),
+            candidate("default/old", KEY, "1.29", "1.29", 3),
+        ];
+        status(&[&[lease][..], &candidates].concat()).state_words()
+    };
+    let held = |renewed| held(KEY, "new", renewed, hold.clone());
+    // Before the last renewal, and after it.
+    assert_eq!(state(held(4), 59), "Held,OnHold");
+    assert_eq!(state(held(4), 61), "Held");
+    assert_eq!(state(held(14), 1), "Held,OnHold");
+    let with_hold = |mut lease: Lease| {
+        let notes = lease.metadata.annotations.as_mut().unwrap();
+        notes.insert(
+            "coordinated-election.io/hold".to_owned(),
+            "60s asked by alice".to_owned(),
+        );
+        lease
+    };
+    for (lease, standing, over) in [
+        (released(KEY, 1), "Released,OnHold", "Released"),
+        (blanked(KEY, 1), "Blanked,OnHold", "Blanked"),
+        (fresh(KEY), "Fresh,OnHold,Unattended", "Fresh,Unattended"),
+    ] {
+        assert_eq!(state(with_hold(lease.clone()), 59), standing);
+        assert_eq!(state(with_hold(lease), 61), over);
+    }
 }
 
 #[test]

@@ -4,15 +4,17 @@ use std::sync::Arc;
 
 use candidate::clock::BootClock;
 use candidate::{Candidate, Overrun};
-use election_core::{LeaseKey, LeaseState, wire};
+use election_core::{LeaseState, wire};
 use k8s_openapi::api::coordination::v1::Lease;
 use k8s_openapi::api::events::v1::Event;
+use k8s_openapi::jiff::SignedDuration;
 use kube::Api;
-use kube::api::ListParams;
+use kube::api::{ListParams, Patch, PatchParams};
+use local_controlplane::simulate_wall;
 use serde_json::json;
 
-use crate::fixtures::{candidate, electors, hand_written, held, ordinary, released, sample};
-use crate::stage::{Stage, apply, documented};
+use crate::fixtures::{candidate, electors, hand_written, held, ordinary, released};
+use crate::stage::{Ended, Stage, apply, documented, now};
 
 const DEMO: &str = "default/demo";
 
@@ -184,12 +186,18 @@ async fn what_makes_no_sense_is_refused_with_what_to_do() {
         screens += &stage.screen(args).await;
         screens.push('\n');
     }
-    // The time of this machine is in it.
-    let screens: Vec<&str> = screens
-        .lines()
-        .filter(|line| !line.contains("is not in the future"))
-        .collect();
-    insta::assert_snapshot!(screens.join("\n"));
+    for words in [
+        &["pin", "demo", "", "--yes"][..],
+        &["pin", "demo", "a b", "--yes"],
+        &["pin", "demo", "Bravo", "--yes"],
+        &["step-down", "demo", "--to", "bravo charlie", "--yes"],
+    ] {
+        screens += &format!(
+            "$ kubectl leases {words:?}\n{}\n",
+            stage.run_words(words).await.stderr
+        );
+    }
+    insta::assert_snapshot!(screens);
     assert_eq!(
         wire::read_leader(&lease(&stage, "demo").await).unwrap().controls,
         None
@@ -220,41 +228,6 @@ async fn who_is_dead_is_forgotten_and_who_lives_only_by_force() {
         .collect();
     assert_eq!(names, ["alpha", "charlie", "demo"]);
     assert_eq!(events(&stage).await.len(), 3);
-}
-
-/// A write names what it was decided from: who renews in between does not lose its renewal.
-#[tokio::test]
-async fn a_lease_that_changes_meanwhile_is_looked_at_again() {
-    let stage = Stage::with(sample()).await;
-    let key = LeaseKey::new("kube-system", "sample-controller");
-    let api: Api<Lease> = Api::namespaced(stage.plane.client(), key.namespace());
-    let renewals = async {
-        loop {
-            let lease = api.get(key.name()).await.unwrap();
-            let read = wire::read_leader(&lease).unwrap();
-            let stamp = read.record.renew_time.unwrap().next();
-            let renewed = wire::update(&lease, &read.renew(read.record.duration.unwrap(), stamp));
-            let _ = api
-                .replace(key.name(), &kube::api::PostParams::default(), &renewed)
-                .await;
-            tokio::task::yield_now().await;
-        }
-    };
-    let held = stage.run("hold sample-controller -n kube-system --yes");
-    let ended = tokio::select! {
-        ended = held => ended,
-        () = renewals => unreachable!(),
-    };
-    let read = wire::read_leader(&api.get(key.name()).await.unwrap()).unwrap();
-    assert_eq!(read.state(), LeaseState::Held);
-    match ended.code.as_str() {
-        "0" => assert!(read.controls.is_some_and(|controls| controls.hold().is_some())),
-        _ => assert!(
-            ended.stderr.contains("changed 5 times while it was looked at"),
-            "{}",
-            ended.stderr
-        ),
-    }
 }
 
 #[tokio::test]
@@ -289,6 +262,152 @@ async fn without_an_elector_wait_says_why_nobody_else_leads() {
     let screen = stage.screen("step-down demo --yes --wait=10ms").await;
     insta::assert_snapshot!(screen);
     documented("nobody steps down", &screen);
+    let again = stage.run("step-down demo --yes --wait=10ms").await;
+    assert_eq!(
+        (again.code.as_str(), again.stdout.as_str()),
+        ("1", "lease.coordination.k8s.io/demo unchanged\n"),
+        "a request that stands is waited for as well"
+    );
+    assert!(
+        again.stderr.contains("nobody else leads default/demo after 10ms"),
+        "{}",
+        again.stderr
+    );
+}
+
+/// A term of somebody begins.
+async fn begin_term(stage: &Stage, holder: &str, incarnation: &str, acquired: &str) {
+    let api: Api<Lease> = Api::namespaced(stage.plane.client_as(holder), "default");
+    let term = json!({
+        "metadata": {"annotations": {"coordinated-election.io/incarnation": incarnation}},
+        "spec": {"holderIdentity": holder, "acquireTime": acquired, "renewTime": acquired},
+    });
+    let params = PatchParams::default();
+    api.patch("demo", &params, &Patch::Merge(term)).await.unwrap();
+}
+
+/// What a command that waits says, when these terms begin one after the other once it watches.
+async fn waited(args: &str, terms: &[(&str, &str)]) -> Ended {
+    let stage = Stage::with(fleet()).await;
+    let story = async {
+        while stage.watches() == 0 {
+            tokio::task::yield_now().await;
+        }
+        for (number, (holder, incarnation)) in terms.iter().enumerate() {
+            let acquired = format!("2026-05-01T12:00:{number:02}.000000Z");
+            begin_term(&stage, holder, incarnation, &acquired).await;
+        }
+    };
+    futures::future::join(stage.run(args), story).await.0
+}
+
+#[tokio::test]
+async fn wait_ends_when_the_one_that_was_asked_for_leads() {
+    let leads = |ended: &Ended| ended.stdout.lines().nth(1).unwrap_or_default().to_owned();
+    let both = [("alpha", "1"), ("bravo", "1"), ("charlie", "1")];
+    let ended = waited("step-down demo --yes --wait", &both).await;
+    assert!(
+        leads(&ended).starts_with("bravo leads default/demo after "),
+        "the same process again is nobody else: {}",
+        ended.stdout
+    );
+    let ended = waited("step-down demo --to charlie --yes --wait", &both).await;
+    assert!(
+        leads(&ended).starts_with("charlie leads default/demo after "),
+        "{}",
+        ended.stdout
+    );
+    let ended = waited("step-down demo --yes --wait", &[("alpha", "2")]).await;
+    assert_eq!(ended.code, "1", "{}", ended.stdout);
+    assert!(
+        ended.stderr.ends_with(
+            "error: alpha leads default/demo again, as another process: the one that was asked to step down has ended, and \
+             the request with it\n"
+        ),
+        "{}",
+        ended.stderr
+    );
+    let ended = waited("step-down demo --to charlie --yes --wait=2s", &both[..2]).await;
+    assert!(
+        ended
+            .stderr
+            .contains("error: charlie does not lead default/demo after 2s, bravo does: "),
+        "{}",
+        ended.stderr
+    );
+}
+
+/// The server's time goes on, and the holder renews.
+#[tokio::test]
+async fn a_hold_ends_when_its_time_is_over() {
+    let stage = Stage::with(fleet()).await;
+    simulate_wall(now() - SignedDuration::from_secs(12));
+    let ended = stage.run("hold demo --for 5s --yes").await;
+    assert_eq!(ended.code, "0", "{}", ended.stderr);
+    simulate_wall(now());
+    // Something else that is asked later begins nothing anew.
+    stage.run("pin demo charlie --yes").await;
+    let status = stage.run("status demo -o jsonpath={.conditions}").await;
+    assert_eq!(status.stdout, r#"["Pinned"]"#);
+    let explained = stage.run("explain demo").await.stdout;
+    assert!(explained.contains("Decision:  nominate charlie"), "{explained}");
+    let found = stage.screen("doctor demo").await;
+    assert!(found.contains("(HoldOver)"), "{found}");
+    let over = found.find("note ").unwrap();
+    let end = found.find("note     default/delta").unwrap();
+    insta::assert_snapshot!(&found[over..end]);
+    // One that is asked for anew stands.
+    stage.run("hold demo --for 5s --yes --reason again").await;
+    let status = stage.run("status demo -o jsonpath={.conditions}").await;
+    assert_eq!(status.stdout, r#"["OnHold","Pinned"]"#);
+}
+
+#[tokio::test]
+async fn a_hold_for_some_time_is_begun_anew_and_one_without_end_is_not() {
+    let stage = Stage::with(fleet()).await;
+    let hold = async |args: &str| {
+        let ended = stage.run(&format!("hold demo --yes {args}")).await;
+        let (_, done) = ended.stdout.split_once(' ').unwrap();
+        (done.to_owned(), note(&stage, wire::HOLD).await.unwrap())
+    };
+    assert_eq!(hold("--for 2h --reason one").await.0, "put on hold\n");
+    let (done, value) = hold("--for 2h --reason two").await;
+    assert_eq!(done, "put on hold\n");
+    assert!(value.starts_with("7200s ") && value.ends_with(": two"), "{value}");
+    assert_eq!(hold("--reason one").await.0, "put on hold\n");
+    let (done, value) = hold("--reason two").await;
+    assert_eq!(done, "unchanged\n");
+    assert!(value.starts_with("true ") && value.ends_with(": one"), "{value}");
+}
+
+#[tokio::test]
+async fn a_hold_until_a_time_goes_by_the_clock_of_the_server() {
+    let stage = Stage::with(fleet()).await;
+    let ended = stage.run("hold demo --until 2026-05-01T13:30:00Z --yes").await;
+    assert_eq!(ended.code, "0", "{}", ended.stderr);
+    let value = note(&stage, wire::HOLD).await.unwrap();
+    let seconds: u32 = value.split_once('s').unwrap().0.parse().unwrap();
+    assert!((5_390..=5_400).contains(&seconds), "{value}");
+    assert!(
+        ended
+            .stderr
+            .contains("until 2026-05-01T13:30:00Z, by the time of the server"),
+        "{}",
+        ended.stderr
+    );
+}
+
+#[tokio::test]
+async fn what_would_come_of_it_goes_by_the_strategy_of_the_elector() {
+    let stage = Stage::with(fleet()).await;
+    let next = async |strategy: &str| {
+        let args = format!("step-down demo --dry-run=client --strategy {strategy}");
+        let said = stage.run(&args).await.stderr;
+        let (_, next) = said.split_once("the elector nominates ").unwrap();
+        next.split_once(':').unwrap().0.to_owned()
+    };
+    assert_eq!(next("OldestEmulationVersion").await, "bravo");
+    assert_eq!(next("NewestEmulationVersion").await, "charlie");
 }
 
 #[tokio::test]
@@ -309,7 +428,7 @@ async fn what_is_asked_for_in_vain_is_found() {
 }
 
 /// Binds a role of artifacts/rbac-people.yaml to a person.
-async fn bind(stage: &Stage, person: &str, role: &str) {
+pub(crate) async fn bind(stage: &Stage, person: &str, role: &str) {
     let binding = json!({
         "apiVersion": "rbac.authorization.k8s.io/v1",
         "kind": "ClusterRoleBinding",
@@ -345,6 +464,17 @@ async fn a_viewer_is_told_which_permission_is_missing_and_an_operator_has_it() {
             done.stderr
         );
     }
+    // Who may write the lease and no Event is told which permission is missing.
+    let role = json!({"apiVersion": "rbac.authorization.k8s.io/v1", "kind": "ClusterRole", "metadata": {"name": "mute"},
+        "rules": [{"apiGroups": ["coordination.k8s.io"], "resources": ["leases"],
+            "verbs": ["get", "list", "watch", "update"]}]});
+    apply(&stage.plane, &role.to_string()).await;
+    bind(&stage, "mia", "mute").await;
+    let mute = stage.run("hold demo --yes --as mia").await;
+    assert_eq!(mute.code, "0", "{}", mute.stderr);
+    refusals += &mute.stderr[mute.stderr.find("Warning").unwrap()..];
+    refusals += &stage.run("timeline demo --as mia").await.stderr;
+    refusals += &stage.run("status -A --as nobody").await.stderr;
     insta::assert_snapshot!(refusals);
     assert!(
         note(&stage, wire::PIN)
