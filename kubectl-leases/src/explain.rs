@@ -2,6 +2,7 @@
 //!
 //! The reasons are those of `election-core`; what would happen is found by playing the election on (`forecast.rs`).
 
+use std::collections::BTreeSet;
 use std::io::{self, Write};
 
 use election_core::elector::{Decision, Explanation, RankedCandidate, Reason, Standing};
@@ -12,6 +13,7 @@ use serde::Serialize;
 
 use crate::electors::Electors;
 use crate::forecast::{Fate, Forecast, forecast, worst_handover};
+use crate::steer::may_be_a_name;
 use crate::survey::{NOW, Survey};
 use crate::table::{columns, seconds_in_words};
 use crate::view::{API_VERSION, Condition, LeaseStatus, VersionPair};
@@ -148,6 +150,33 @@ impl WhatIf {
             Some(versions) => format!("{} ({versions}) has just joined", self.identity),
         }
     }
+}
+
+/// Looks whether suppositions make sense for a lease.
+///
+/// # Errors
+/// A sentence that says which one does not, and why.
+pub fn check(survey: &Survey, key: &LeaseKey, what_if: &[WhatIf]) -> Result<(), String> {
+    let candidates = survey.candidates_of(key).iter();
+    let mut known: BTreeSet<String> = candidates.map(|one| one.identity().to_string()).collect();
+    for WhatIf { identity, versions } in what_if {
+        may_be_a_name(&Identity::new(identity))?;
+        if identity == key.name() {
+            return Err(format!(
+                "{identity} is the lease itself: a candidate has another name"
+            ));
+        }
+        if versions.is_some() {
+            known.insert(identity.clone());
+        } else if !known.contains(identity) {
+            let names = known.into_iter().collect::<Vec<_>>().join(", ");
+            let names = if names.is_empty() { "none" } else { &names };
+            return Err(format!(
+                "{identity} cannot be gone: it is no candidate for {key}; those are: {names}"
+            ));
+        }
+    }
+    Ok(())
 }
 
 /// Explains one lease. With suppositions, what is explained is the world in which they are true.
@@ -350,6 +379,13 @@ pub fn print(out: &mut dyn Write, explained: &LeaseExplanation) -> io::Result<()
         writeln!(
             out,
             "           Nothing of what follows happens before an elector runs."
+        )?;
+    }
+    if status.conditions.contains(&Condition::Overdue) {
+        writeln!(
+            out,
+            "           It was asked longer ago than its lease lasts, and renews: IT IS STUCK. Nothing of what\n           \
+             follows happens before it stops."
         )?;
     }
     writeln!(out)?;

@@ -11,7 +11,7 @@ use crate::cli::Found;
 use crate::cluster::Error;
 use crate::connection::{Connection, Place, Session, duration, lease_name};
 use crate::doctor::rights::Actor;
-use crate::doctor::{Finding, Report, Severity, leases, rights, second_look, server};
+use crate::doctor::{Finding, Report, leases, rights, second_look, server};
 use crate::electors::Electors;
 use crate::moment::{Moment, local_wall, timed};
 use crate::output::{ObjectFormat, object};
@@ -32,7 +32,9 @@ Examples:
   kubectl leases doctor --lease-duration 15s --renew-deadline 13s
 
 It looks at the elector, the leases and their candidates, the API server, the
-clocks, and who may do what. The rights of others are asked for with
+clocks, and who may do what. For two seconds it looks whether an identity changes
+hands, and as long as a holder takes to renew when one was asked to give way;
+--look gives it another time for both. The rights of others are asked for with
 SubjectAccessReviews; who may not create those is told so.
 
 Exit code: 0 when all is well; 1 when it could not look; 2 when it found a
@@ -62,6 +64,9 @@ pub(crate) struct Doctor {
     /// The user that candidates run as. [default: the service account of the Pod that owns the identity lease]
     #[arg(long, value_name = "USER")]
     candidate_user: Option<String>,
+    /// How long to look for what only a while shows. [default: as long as that takes]
+    #[arg(long, value_name = "DURATION", value_parser = duration)]
+    look: Option<Duration>,
     #[command(flatten)]
     knobs: Knobs,
     #[command(flatten)]
@@ -72,8 +77,8 @@ pub(crate) struct Doctor {
 #[derive(Debug, Args)]
 #[command(next_help_heading = "Knobs of your candidates, to be checked")]
 struct Knobs {
-    #[arg(long, value_name = "DURATION", value_parser = duration, hide_short_help = true)]
-    lease_duration: Option<Duration>,
+    #[arg(long, value_name = "DURATION", value_parser = lease_seconds, hide_short_help = true)]
+    lease_duration: Option<LeaseSeconds>,
     #[arg(long, value_name = "DURATION", value_parser = duration, hide_short_help = true)]
     renew_deadline: Option<Duration>,
     #[arg(long, value_name = "DURATION", value_parser = duration, hide_short_help = true)]
@@ -84,12 +89,23 @@ struct Knobs {
     stop_grace: Option<Duration>,
 }
 
+/// The duration of a lease is in whole seconds.
+fn lease_seconds(text: &str) -> Result<LeaseSeconds, String> {
+    let duration = duration(text)?;
+    let seconds = u32::try_from(duration.as_secs()).ok().and_then(LeaseSeconds::new);
+    let whole = seconds.filter(|_| duration.subsec_nanos() == 0);
+    whole.ok_or_else(|| "write whole seconds, one at least".to_owned())
+}
+
 impl Knobs {
-    fn timing(&self) -> Timing {
-        let seconds = self
-            .lease_duration
-            .and_then(|duration| LeaseSeconds::new(u32::try_from(duration.as_secs()).unwrap_or(u32::MAX)));
-        let mut timing = Timing::for_lease_duration(seconds.unwrap_or(LeaseSeconds::LEADER));
+    /// What is checked, and whose knobs they are: those that were given, with what follows from the shortest lease.
+    fn timing(&self, shortest: Option<LeaseSeconds>) -> (String, Timing) {
+        let base = self.lease_duration.or(shortest).unwrap_or(LeaseSeconds::LEADER);
+        let about = match (self.lease_duration, shortest) {
+            (None, Some(shortest)) => format!("knobs for the shortest lease ({shortest})"),
+            _ => "knobs".to_owned(),
+        };
+        let mut timing = Timing::for_lease_duration(base);
         if let Some(deadline) = self.renew_deadline {
             timing = timing.with_renew_deadline(deadline);
         }
@@ -102,7 +118,7 @@ impl Knobs {
         if let Some(grace) = self.stop_grace {
             timing = timing.with_stop_grace(grace);
         }
-        timing
+        (about, timing)
     }
 }
 
@@ -117,11 +133,10 @@ const ELECTOR: &str = "system:serviceaccount:kube-system:election-controller";
 impl Doctor {
     pub(crate) async fn run(&self, out: &mut impl Write) -> Result<Found, Error> {
         let session = self.connection.open(&self.place).await?;
-        let mut findings = self.look(&session).await?;
+        let mut report = Report::new(self.look(&session).await?);
         if self.quiet {
-            findings.retain(|finding| finding.severity >= Severity::Warning);
+            report = report.quiet();
         }
-        let report = Report::new(findings);
         match self.output {
             None => report.print(out)?,
             Some(format) => object(out, format, &report)?,
@@ -148,18 +163,29 @@ impl Doctor {
         }
         let electors = Electors::ask(cluster).await?;
         let mut findings = leases::check(&survey, &electors, only.as_ref());
-        findings.extend(second_look::look(cluster, &survey, only.as_ref()).await?);
-        findings.push(self.latency(session, &survey).await?);
-        findings.push(server::own_clock(local_wall(), cluster.clock.now()));
-        findings.extend(server::stamps(&survey, only.as_ref()));
-        findings.push(server::knobs(self.knobs.timing()));
-        findings.push(own);
-        findings.push(self.rights_of_elector(session, &survey).await?);
-        findings.extend(self.rights_of_candidates(session, &survey, only.as_ref()).await?);
+        let held = survey.leader_leases().filter(|lease| lease.record.elected);
+        let shortest = held.filter_map(|lease| lease.record.duration).min();
+        let asked = async {
+            let latency = self.latency(session, shortest).await?;
+            let clock = server::own_clock(local_wall(), cluster.clock.now());
+            let stamps = server::stamps(&survey, only.as_ref());
+            let (about, timing) = self.knobs.timing(shortest);
+            let mut findings = vec![latency, clock];
+            findings.extend(stamps);
+            findings.push(server::knobs(&about, timing));
+            findings.extend(own);
+            findings.push(self.rights_of_elector(session, &survey).await?);
+            findings.extend(self.rights_of_candidates(session, &survey, only.as_ref()).await?);
+            Ok(findings)
+        };
+        let watched = second_look::look(cluster, &survey, only.as_ref(), self.look);
+        let (watched, asked) = futures::future::try_join(watched, asked).await?;
+        findings.extend(watched);
+        findings.extend(asked);
         Ok(findings)
     }
 
-    async fn latency(&self, session: &Session, survey: &Survey) -> Result<Finding, Error> {
+    async fn latency(&self, session: &Session, shortest: Option<LeaseSeconds>) -> Result<Finding, Error> {
         let mut answers = Vec::new();
         for _ in 0..PROBES {
             let (answer, took) = timed(session.cluster.lease(&crate::electors::electors_lease())).await;
@@ -169,8 +195,6 @@ impl Doctor {
             }
             answers.push(took);
         }
-        let held = survey.leader_leases().filter(|lease| lease.record.elected);
-        let shortest = held.filter_map(|lease| lease.record.duration).min();
         Ok(server::latency(session.cluster.server(), answers, shortest))
     }
 
@@ -194,17 +218,26 @@ impl Doctor {
         only: Option<&LeaseKey>,
     ) -> Result<Vec<Finding>, Error> {
         let mut findings = Vec::new();
-        let candidates = survey
+        let candidates: Vec<_> = survey
             .identities()
             .filter(|identity| identity.incarnation.is_some())
             .flat_map(|identity| identity.leads.iter().map(move |lease| (identity, lease)))
-            .filter(|(_, lease)| only.is_none_or(|only| *lease == only));
-        for (identity, lease) in candidates.take(CANDIDATES) {
-            if let Some(user) = self.user_of(session, identity).await {
-                let name = identity.key.name();
-                findings.push(rights::candidate(&session.cluster, &user, name, lease).await?);
+            .filter(|(_, lease)| only.is_none_or(|only| *lease == only))
+            .collect();
+        let mut unknown = BTreeSet::new();
+        for (identity, lease) in candidates.iter().take(CANDIDATES) {
+            match self.user_of(session, identity).await {
+                Some(user) => {
+                    let name = identity.key.name();
+                    findings.push(rights::candidate(&session.cluster, &user, name, lease).await?);
+                }
+                None => _ = unknown.insert(&identity.key),
             }
         }
+        findings.extend(rights::not_looked_up(
+            &unknown,
+            candidates.len().saturating_sub(CANDIDATES),
+        ));
         Ok(findings)
     }
 

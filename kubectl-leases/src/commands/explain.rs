@@ -9,7 +9,7 @@ use crate::cli::Found;
 use crate::cluster::Error;
 use crate::connection::{Connection, Place, lease_name};
 use crate::electors::Electors;
-use crate::explain::{WhatIf, explain, print};
+use crate::explain::{WhatIf, check, explain, print};
 use crate::moment::Moment;
 use crate::output::{ObjectFormat, object};
 use crate::survey::Survey;
@@ -42,7 +42,7 @@ pub(crate) struct Explain {
     #[arg(short, long)]
     namespace: Option<String>,
     /// Suppose a candidate: IDENTITY=VERSION[/EMULATION] has just joined, or IDENTITY=gone; may be repeated.
-    #[arg(long, alias = "as-of", value_name = "SUPPOSITION")]
+    #[arg(long, visible_alias = "as-of", value_name = "SUPPOSITION")]
     what_if: Vec<WhatIf>,
     /// The form of the output.
     #[arg(short, long, value_enum)]
@@ -66,9 +66,8 @@ impl Explain {
         let moment = Moment::of(session.cluster.clock.now(), &leases);
         let survey = Survey::new(&leases, moment, self.strategy);
         let key = LeaseKey::new(&session.namespace, &self.name);
-        if self.what_if.is_empty() {
-            survey.must_know(&key)?;
-        }
+        survey.must_know(&key)?;
+        check(&survey, &key, &self.what_if).map_err(Error::Steer)?;
         for warning in survey.warnings_about(&key) {
             writeln!(err, "Warning: {warning}")?;
         }

@@ -24,7 +24,8 @@ Examples:
   # One lease, each candidate with its reason.
   kubectl leases status -n kube-system sample-controller
 
-  # What somebody should do something about, the worst first.
+  # What somebody should do something about, the worst first, as far as one look
+  # shows it. `kubectl leases doctor` looks longer, and at more than leases.
   kubectl leases status -A --problems --sort-by state
 
   # A live table on a terminal, else a line for each change.
@@ -47,6 +48,10 @@ and, after a comma, what is remarkable:
   Nominated       a better candidate is named as successor
   Ending          the holder was asked to give way to it
   OrdinaryHolder  the holder takes no part in the election
+  Overdue         it was asked to longer ago than its lease lasts, and renews
+  OnHold          somebody asked that nobody takes the lease from its holder
+  Pinned          somebody asked for one candidate to lead whenever it can
+  SteppingDown    somebody asked the holder to lead only if nobody else can
   Unanswered      it was offered, and nobody accepted in time
   Stuck           no candidate could lead
   Unattended      one could, and no elector has acted for 30 s

@@ -77,7 +77,16 @@ fn elector(statuses: &[LeaseStatus], electors: &Electors) -> Finding {
         }
         Electors::NoLease | Electors::Unknown { .. } => {
             let message = format!("{electors}; all leases are as an elector would have left them");
-            Finding::note("Elector", "elector", message, "")
+            let advice = match electors {
+                Electors::Unknown { .. } => format!(
+                    "ask for get on lease {}, or ask somebody who has it",
+                    crate::electors::electors_lease()
+                ),
+                _ => "an elector that runs with others keeps that lease: is one running at all? (kubectl get pods -n \
+                      kube-system -l app=election-controller)"
+                    .to_owned(),
+            };
+            Finding::note("Elector", "elector", message, &advice)
         }
     }
 }
@@ -150,15 +159,6 @@ fn controls(survey: &Survey, key: &LeaseKey, findings: &mut Vec<Finding>) {
         findings.push(Finding::warning("ControlUnreadable", key, message, advice));
     }
     let (namespace, name) = (key.namespace(), key.name());
-    if let Some(pin) = &controls.pin
-        && explanation
-            .candidates
-            .iter()
-            .all(|candidate| candidate.identity != *pin)
-    {
-        let message = format!("it is pinned to {pin}, which is no candidate, so the others lead");
-        let advice = format!("start {pin}, or kubectl leases unpin -n {namespace} {name}");
-        findings.push(Finding::warning("PinnedToNobody", key, message, &advice));
     if let Some(over) = survey
         .hold_over_since(key)
         .filter(|_| explanation.on_hold.is_none())
@@ -173,6 +173,15 @@ fn controls(survey: &Survey, key: &LeaseKey, findings: &mut Vec<Finding>) {
         );
         findings.push(Finding::note("HoldOver", key, message, &advice));
     }
+    if let Some(pin) = &controls.pin
+        && explanation
+            .candidates
+            .iter()
+            .all(|candidate| candidate.identity != *pin)
+    {
+        let message = format!("it is pinned to {pin}, which is no candidate, so the others lead");
+        let advice = format!("start {pin}, or kubectl leases unpin -n {namespace} {name}");
+        findings.push(Finding::warning("PinnedToNobody", key, message, &advice));
     }
     if let Some(asked) = controls
         .step_down()

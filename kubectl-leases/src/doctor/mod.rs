@@ -3,6 +3,7 @@
 //! Each part looks at one thing: `leases` at what one read shows, `second_look` at what only a while shows, `rights` at who
 //! may do what, `server` at the API server and the clocks. What counts as wrong in an election is said by `election-core`.
 
+use std::collections::BTreeMap;
 use std::io::{self, Write};
 
 use serde::Serialize;
@@ -11,6 +12,8 @@ use crate::view::API_VERSION;
 use crate::words::{COLUMNS, wrapped};
 
 const INDENT: &str = "         ";
+/// So many checks of a kind that passed are printed; what is well about thousands of leases is one line.
+const ALIKE: usize = 10;
 
 pub mod leases;
 pub(crate) mod rights;
@@ -114,8 +117,23 @@ pub struct Report {
     pub api_version: &'static str,
     /// `DoctorReport`.
     pub kind: &'static str,
+    /// How many there are of each kind, also of those that are not among the items.
+    pub summary: Summary,
     /// The worst first.
     pub items: Vec<Finding>,
+}
+
+/// How many findings there are.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+pub struct Summary {
+    /// Problems.
+    pub problems: usize,
+    /// Warnings.
+    pub warnings: usize,
+    /// Notes.
+    pub notes: usize,
+    /// Checks that passed.
+    pub passed: usize,
 }
 
 impl Report {
@@ -123,11 +141,26 @@ impl Report {
     #[must_use]
     pub fn new(mut items: Vec<Finding>) -> Self {
         items.sort_by_key(|finding| std::cmp::Reverse(finding.severity));
+        let count = |severity| items.iter().filter(|one| one.severity == severity).count();
+        let summary = Summary {
+            problems: count(Severity::Problem),
+            warnings: count(Severity::Warning),
+            notes: count(Severity::Note),
+            passed: count(Severity::Ok),
+        };
         Self {
             api_version: API_VERSION,
             kind: "DoctorReport",
+            summary,
             items,
         }
+    }
+
+    /// Shows warnings and problems alone; the summary counts all.
+    #[must_use]
+    pub fn quiet(mut self) -> Self {
+        self.items.retain(|finding| finding.severity >= Severity::Warning);
+        self
     }
 
     /// Whether something is not as it should be.
@@ -143,7 +176,15 @@ impl Report {
     /// # Errors
     /// When `out` cannot be written.
     pub fn print(&self, out: &mut impl Write) -> io::Result<()> {
+        let mut passed: BTreeMap<&str, usize> = BTreeMap::new();
         for finding in &self.items {
+            if finding.severity == Severity::Ok {
+                let alike = passed.entry(finding.code).or_default();
+                *alike += 1;
+                if *alike > ALIKE {
+                    continue;
+                }
+            }
             let text = format!("{}: {} ({})", finding.about, finding.message, finding.code);
             writeln!(
                 out,
@@ -159,16 +200,19 @@ impl Report {
                 )?;
             }
         }
-        let count = |severity| self.items.iter().filter(|one| one.severity == severity).count();
+        for (code, alike) in passed.iter().filter(|(_, alike)| **alike > ALIKE) {
+            let ok = Severity::Ok.as_str();
+            writeln!(out, "{ok:<9}and {} more like these ({code})", alike - ALIKE)?;
+        }
         let several =
             |number: usize, what: &str| format!("{number} {what}{}", if number == 1 { "" } else { "s" });
         writeln!(
             out,
             "\n{}, {}, {}, {} passed.",
-            several(count(Severity::Problem), "problem"),
-            several(count(Severity::Warning), "warning"),
-            several(count(Severity::Note), "note"),
-            several(count(Severity::Ok), "check"),
+            several(self.summary.problems, "problem"),
+            several(self.summary.warnings, "warning"),
+            several(self.summary.notes, "note"),
+            several(self.summary.passed, "check"),
         )
     }
 }

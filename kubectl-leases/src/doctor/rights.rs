@@ -76,31 +76,44 @@ impl Need {
     }
 }
 
-/// Whether who asks may read what these commands read.
+/// Whether who asks may read what these commands read. Without the first part nothing can be shown; without the others it is
+/// less than there is.
 ///
 /// # Errors
 /// [`Error`], except that the server refuses to say.
-pub(crate) async fn own(cluster: &Cluster, namespace: Option<&str>) -> Result<Finding, Error> {
+pub(crate) async fn own(cluster: &Cluster, namespace: Option<&str>) -> Result<Vec<Finding>, Error> {
     let electors = electors_lease();
-    let mut needs: Vec<Need> = ["get", "list", "watch"]
-        .map(|verb| Need::lease(verb, namespace, None))
-        .into();
-    needs.push(Need::lease(
-        "get",
-        Some(electors.namespace()),
-        Some(electors.name()),
-    ));
-    needs.push(Need::event("list", namespace));
-    let missing = missing(cluster, None, needs).await?;
-    Ok(match missing {
-        Err(why) => cannot_tell("your rights", &why),
-        Ok(missing) if missing.is_empty() => Finding::ok("Rights", "you", "may read leases and Events"),
-        Ok(missing) => {
-            let message = format!("may not {}", missing.join(", nor "));
-            let advice = "what these commands show is less than there is: ask for a role with get, list and watch on leases";
-            Finding::warning("RightsMissing", "you", message, advice)
-        }
-    })
+    let leases = ["get", "list", "watch"].map(|verb| Need::lease(verb, namespace, None));
+    let of_electors = Need::lease("get", Some(electors.namespace()), Some(electors.name()));
+    let parts: [(Vec<Need>, &str); 3] = [
+        (leases.into(), "without it these commands show less than there is"),
+        (
+            vec![of_electors],
+            "without it an elector is judged only by what it leaves undone",
+        ),
+        (
+            vec![Need::event("list", namespace)],
+            "without it kubectl leases timeline does not work",
+        ),
+    ];
+    let mut findings = Vec::new();
+    for (part, (needs, without)) in parts.into_iter().enumerate() {
+        let missing = match missing(cluster, None, needs).await? {
+            Err(why) => return Ok(vec![cannot_tell("your rights", &why)]),
+            Ok(missing) if missing.is_empty() => continue,
+            Ok(missing) => missing.join(", nor "),
+        };
+        let message = format!("may not {missing}; {without}");
+        let advice = format!("ask for a role that grants {missing} (artifacts/rbac-people.yaml has some)");
+        findings.push(match part {
+            0 => Finding::warning("RightsMissing", "you", message, &advice),
+            _ => Finding::note("RightsMissing", "you", message, &advice),
+        });
+    }
+    if findings.is_empty() {
+        findings.push(Finding::ok("Rights", "you", "may read leases and Events"));
+    }
+    Ok(findings)
 }
 
 /// Whether the elector may do its work in these namespaces.
@@ -177,8 +190,29 @@ pub(crate) async fn candidate(
     })
 }
 
+/// Whose rights were not looked up, and why: candidates that no Pod owns, or that cannot be asked about, and so many that
+/// were too many.
+pub(crate) fn not_looked_up(unknown: &BTreeSet<&LeaseKey>, too_many: usize) -> Vec<Finding> {
+    let mut findings = Vec::new();
+    if let Some(first) = unknown.first() {
+        let whose = match unknown.len() {
+            1 => format!("the user of candidate {first} is"),
+            several => format!("the users of {several} candidates, {first} for one, are"),
+        };
+        let message = format!("{whose} not known: no Pod owns the identity lease, or it may not be read");
+        let advice = "name the user that they run as with --candidate-user";
+        findings.push(Finding::note("RightsUnknown", "candidates", message, advice));
+    }
+    if too_many > 0 {
+        let message = format!("there are {too_many} more, whose rights were not looked up");
+        let advice = "name one lease, as in kubectl leases doctor -n NAMESPACE LEASE";
+        findings.push(Finding::note("RightsUnknown", "candidates", message, advice));
+    }
+    findings
+}
+
 fn cannot_tell(about: &str, why: &str) -> Finding {
-    let advice = "who may create subjectaccessreviews.authorization.k8s.io is told";
+    let advice = "let somebody look who may create subjectaccessreviews.authorization.k8s.io";
     Finding::note("RightsUnknown", about, format!("cannot be told: {why}"), advice)
 }
 

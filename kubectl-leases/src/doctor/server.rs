@@ -43,7 +43,7 @@ pub fn own_clock(here: Wall, server: Option<Wall>) -> Finding {
             "ClockUnknown",
             "clock",
             "the server tells no time, so ages are counted from the newest renewal",
-            "",
+            "something between here and the server removes the Date of its answers: go around it with --server",
         );
     };
     let off = since(here, server).max(since(server, here));
@@ -90,16 +90,16 @@ pub fn stamps(survey: &Survey, only: Option<&LeaseKey>) -> Vec<Finding> {
     findings
 }
 
-/// Whether the knobs of candidates contradict each other, by the rules of `election-core`.
+/// Whether the knobs of candidates contradict each other, by the rules of `election-core`; `about` says whose they are.
 #[must_use]
-pub fn knobs(timing: Timing) -> Finding {
+pub fn knobs(about: &str, timing: Timing) -> Finding {
     match timing.validated() {
-        Ok(timing) => Finding::ok("Knobs", "knobs", timing.guarantees().to_string()),
-        Err(error) => contradiction(&error),
+        Ok(timing) => Finding::ok("Knobs", about, timing.guarantees().to_string()),
+        Err(error) => contradiction(about, &error),
     }
 }
 
-fn contradiction(error: &TimingError) -> Finding {
+fn contradiction(about: &str, error: &TimingError) -> Finding {
     let advice = "change one of the two: a candidate refuses to start like this";
-    Finding::problem("KnobsContradict", "knobs", error.to_string(), advice)
+    Finding::problem("KnobsContradict", about, error.to_string(), advice)
 }

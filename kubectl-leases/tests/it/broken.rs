@@ -9,7 +9,7 @@ use kube::api::{Patch, PatchParams};
 use local_controlplane::simulate_wall;
 use serde_json::json;
 
-use crate::fixtures::{candidate, electors, held, released};
+use crate::fixtures::{candidate, electors, held, noted, released};
 use crate::stage::{self, Stage};
 
 const KEY: &str = "kube-system/sample-controller";
@@ -92,7 +92,12 @@ async fn the_leader_is_alive_and_stuck() {
         "coordination.k8s.io/end-of-term": "true",
     });
     let mut leases = fleet();
-    leases.extend([electors(2), held(KEY, "bravo", 3, asked)]);
+    let stuck = noted(
+        held(KEY, "bravo", 3, asked),
+        "coordination.k8s.io/end-of-term",
+        40,
+    );
+    leases.extend([electors(2), stuck]);
     let stage = Stage::with(leases).await;
     let leases: Api<Lease> = Api::namespaced(stage.plane.client_as("bravo"), "kube-system");
     let renew = async |beat: u32| {
@@ -113,14 +118,19 @@ async fn the_leader_is_alive_and_stuck() {
             renew(beat).await;
         }
     };
-    let screens = tokio::select! {
-        screens = screens(&stage) => screens,
+    let looks = async {
+        let problems = stage.run("status -n kube-system --problems").await;
+        (screens(&stage).await, problems)
+    };
+    let (screens, problems) = tokio::select! {
+        looks = looks => looks,
         () = renewing => unreachable!("it renews without end"),
     };
+    assert_eq!(problems.code, "2", "{}", problems.stdout);
     check(
         "leader_stuck",
         &screens,
-        &["Held,Ending", "bravo is alive and stuck", "restart bravo"],
+        &["Held,Ending,Overdue", "bravo is alive and stuck", "restart bravo"],
     );
 }
 

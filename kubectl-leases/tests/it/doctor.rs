@@ -3,13 +3,15 @@
 use std::time::Duration;
 
 use k8s_openapi::api::coordination::v1::Lease;
+use kube::Api;
+use kube::api::{Patch, PatchParams};
 use kubectl_leases::doctor::{Severity, leases, server};
 use kubectl_leases::electors::Electors;
 use local_controlplane::ControlPlane;
 use serde_json::{Value, json};
 
 use crate::fixtures::{candidate, electors, held, moment, offered, ordinary, released, sample, survey};
-use crate::stage::{Stage, put};
+use crate::stage::{Stage, apply, put};
 
 const KEY: &str = "default/demo";
 
@@ -117,10 +119,10 @@ fn a_slow_server_is_measured_against_the_deadline_of_a_request() {
 #[test]
 fn knobs_are_judged_by_the_core() {
     let timing = election_core::Timing::default();
-    assert_eq!(server::knobs(timing).severity, Severity::Ok);
+    assert_eq!(server::knobs("knobs", timing).severity, Severity::Ok);
     let contradicting = timing.with_renew_deadline(Duration::from_secs(14));
     assert!(
-        server::knobs(contradicting)
+        server::knobs("knobs", contradicting)
             .message
             .contains("at most 4/5 of the lease duration")
     );
@@ -269,6 +271,150 @@ async fn who_may_only_read_is_told_what_cannot_be_told() {
         "{own}"
     );
     assert!(finding(&report, "RightsUnknown").is_some(), "{report:#}");
+}
+
+/// Exactly what artifacts/rbac-people.yaml advises for one namespace.
+#[tokio::test]
+async fn who_may_look_into_one_namespace_is_not_warned() {
+    let stage = limited().await;
+    let binding = json!({
+        "apiVersion": "rbac.authorization.k8s.io/v1", "kind": "RoleBinding",
+        "metadata": {"name": "vera", "namespace": "default"},
+        "roleRef": {"apiGroup": "rbac.authorization.k8s.io", "kind": "ClusterRole", "name": "coordinated-election-viewer"},
+        "subjects": [{"apiGroup": "rbac.authorization.k8s.io", "kind": "User", "name": "vera"}],
+    });
+    apply(&stage.plane, &binding.to_string()).await;
+    let screen = stage.screen("doctor --as vera").await;
+    // What the clocks, and the speed of this machine, come to is another story.
+    let notes: Vec<&str> = screen.split_inclusive("\nnote ").collect();
+    let notes: String = notes
+        .into_iter()
+        .filter(|note| !note.contains("ClockOffset"))
+        .collect();
+    let end = notes.find("\nok ").unwrap();
+    insta::assert_snapshot!(&notes[..end]);
+    let (_, code) = report(&stage, "--as vera").await;
+    assert_eq!(code, "0");
+    // Who may not even list Events is told so, and no more than that.
+    let (report, code) = report(&stage, &format!("--as {SAMPLE}")).await;
+    assert_eq!(code, "0", "{report:#}");
+    let advice: Vec<&str> = report["items"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .filter(|item| item["about"] == "you")
+        .map(|item| item["advice"].as_str().unwrap())
+        .collect();
+    assert!(
+        advice.len() == 2 && advice[1].contains("list events.events.k8s.io in namespace default"),
+        "{advice:?}"
+    );
+}
+
+#[tokio::test]
+async fn who_has_the_role_for_the_electors_as_well_is_told_everything() {
+    let stage = limited().await;
+    let subjects = json!([{"apiGroup": "rbac.authorization.k8s.io", "kind": "User", "name": "vera"}]);
+    let roles = [
+        ("default", "ClusterRole", "coordinated-election-viewer"),
+        ("kube-system", "Role", "coordinated-election-electors-viewer"),
+    ];
+    for (namespace, kind, role) in roles {
+        let binding = json!({
+            "apiVersion": "rbac.authorization.k8s.io/v1", "kind": "RoleBinding",
+            "metadata": {"name": "vera", "namespace": namespace},
+            "roleRef": {"apiGroup": "rbac.authorization.k8s.io", "kind": kind, "name": role},
+            "subjects": subjects,
+        });
+        apply(&stage.plane, &binding.to_string()).await;
+    }
+    let (report, _) = report(&stage, "--as vera").await;
+    assert_eq!(finding(&report, "RightsMissing"), None, "{report:#}");
+    assert_eq!(finding(&report, "Elector").unwrap()["severity"], "Ok");
+}
+
+/// A rolling deployment whose two replicas were given one identity.
+#[tokio::test]
+async fn a_standby_identity_that_two_processes_share_is_found() {
+    let stage = Stage::with(vec![
+        electors(2),
+        held(KEY, "old", 4, json!({})),
+        candidate("default/old", KEY, "1.29", "1.29", 3),
+        candidate("default/standby", KEY, "1.30", "1.30", 3),
+    ])
+    .await;
+    let leases: Api<Lease> = Api::namespaced(stage.plane.client_as("standby"), "default");
+    let taking = async {
+        let mut beats = tokio::time::interval(Duration::from_millis(20));
+        for number in 1.. {
+            beats.tick().await;
+            let note = json!({"coordinated-election.io/incarnation": format!("{}", number % 2)});
+            let taken = Patch::Merge(json!({"metadata": {"annotations": note}}));
+            let params = PatchParams::default();
+            leases.patch("standby", &params, &taken).await.unwrap();
+        }
+    };
+    let (report, code) = tokio::select! {
+        report = report(&stage, "--look 500ms") => report,
+        () = taking => unreachable!("it goes on without end"),
+    };
+    let found = finding(&report, "IdentityContended").expect("it is seen");
+    assert_eq!(
+        (found["about"].as_str(), code.as_str()),
+        (Some("default/standby"), "2")
+    );
+}
+
+#[tokio::test]
+async fn what_is_well_about_many_is_a_line_and_quiet_counts_it() {
+    let mut leases = vec![electors(2)];
+    for number in 0..30 {
+        let key = format!("default/lease-{number}");
+        leases.push(held(&key, &format!("of-{number}"), 4, json!({})));
+        leases.push(candidate(
+            &format!("default/of-{number}"),
+            &key,
+            "1.29",
+            "1.29",
+            3,
+        ));
+    }
+    let stage = Stage::with(leases).await;
+    let screen = stage.screen("doctor --look 10ms").await;
+    assert!(
+        screen.contains("\nok       and 20 more like these (Lease)\n"),
+        "{screen}"
+    );
+    assert_eq!(screen.matches("(Lease)").count(), 11, "{screen}");
+    assert!(
+        screen.contains("the users of 30 candidates, default/of-0 for one, are not known"),
+        "{screen}"
+    );
+    let passed = |screen: &str| screen.lines().last().unwrap().to_owned();
+    let quiet = stage.screen("doctor --look 10ms --quiet").await;
+    assert_eq!(passed(&quiet), passed(&screen), "{quiet}");
+    assert!(!passed(&quiet).contains(" 0 checks"), "{quiet}");
+    let (report, _) = report(&stage, "--look 10ms --quiet").await;
+    assert_eq!(report["items"], json!([]));
+}
+
+#[tokio::test]
+async fn knobs_are_checked_against_the_shortest_lease_that_there_is() {
+    let mut short = held(KEY, "old", 1, json!({}));
+    short.spec.as_mut().unwrap().lease_duration_seconds = Some(5);
+    let stage = Stage::with(vec![
+        electors(2),
+        short,
+        candidate("default/old", KEY, "1.29", "1.29", 3),
+    ])
+    .await;
+    let (fits, code) = report(&stage, "--look 10ms").await;
+    assert_eq!(code, "0", "{fits:#}");
+    let about = "knobs for the shortest lease (5 s)";
+    assert_eq!(finding(&fits, "Knobs").unwrap()["about"], about);
+    let (contradicts, code) = report(&stage, "--look 10ms --renew-deadline 12s").await;
+    assert_eq!(code, "2");
+    assert_eq!(finding(&contradicts, "KnobsContradict").unwrap()["about"], about);
 }
 
 #[tokio::test]

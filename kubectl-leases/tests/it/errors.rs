@@ -107,6 +107,14 @@ async fn wrong_flags_are_refused() {
         ),
         (&["status", "kube-system/demo"], "write -n kube-system demo"),
         (&["explain"], "<LEASE>"),
+        (
+            &["doctor", "--lease-duration", "0s"],
+            "write whole seconds, one at least",
+        ),
+        (
+            &["doctor", "--lease-duration", "1500ms"],
+            "write whole seconds, one at least",
+        ),
         (&["explain", "demo", "--what-if", "x=latest"], "is not a version"),
         (
             &["status", "--request-timeout", "soon"],

@@ -6,6 +6,7 @@ use kubectl_leases::explain::{LeaseExplanation, WhatIf, explain, print};
 use serde_json::json;
 
 use crate::fixtures::{candidate, fresh, hand_written, held, offered, ordinary, released, sample, survey};
+use crate::stage::Stage;
 
 const KEY: &str = "default/demo";
 
@@ -155,6 +156,46 @@ fn hand_written_candidates_wait_for_a_hand() {
     let next = explained(&leases, KEY, &[]).next;
     assert_eq!(next.leader, None);
     assert!(next.rest.contains("hand-written"), "{}", next.rest);
+}
+
+#[tokio::test]
+async fn suppositions_that_make_no_sense_are_refused() {
+    let [new, old] = pair();
+    let stage = Stage::with(vec![held(KEY, "old", 4, json!({})), new, old]).await;
+    let mut screens = String::new();
+    for args in [
+        "explain demo --what-if zulu=gone",
+        "explain demo --what-if demo=1.1",
+        "explain demo --what-if Zulu=1.1",
+        "explain typo --what-if zulu=1.28",
+        "explain old --what-if zulu=1.28",
+    ] {
+        screens += &stage.screen(args).await;
+        screens.push('\n');
+    }
+    insta::assert_snapshot!(screens);
+    // What was supposed before is there.
+    let ended = stage
+        .run("explain demo --what-if zulu=1.28 --what-if zulu=gone")
+        .await;
+    assert_eq!(ended.code, "0", "{}", ended.stderr);
+}
+
+#[tokio::test]
+async fn what_if_and_as_of_are_the_same() {
+    let [new, old] = pair();
+    let stage = Stage::with(vec![held(KEY, "old", 4, json!({})), new, old]).await;
+    let leads = async |flag: &str| {
+        let args = format!("explain demo {flag} zulu=1.28 -o json");
+        let ended = stage.run(&args).await;
+        assert_eq!(ended.code, "0", "{}", ended.stderr);
+        let json: serde_json::Value = serde_json::from_str(&ended.stdout).unwrap();
+        json["next"]["leader"].clone()
+    };
+    assert_eq!(leads("--what-if").await, "zulu");
+    assert_eq!(leads("--as-of").await, "zulu");
+    let help = stage.run("explain --help").await.stdout;
+    assert!(help.contains("--as-of"), "{help}");
 }
 
 #[test]
