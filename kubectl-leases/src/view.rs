@@ -149,6 +149,7 @@ impl Condition {
         match self {
             Self::Nominated => "Nominated",
             Self::Ending => "Ending",
+            Self::Overdue => "Overdue",
             Self::Expired => "Expired",
             Self::OnHold => "OnHold",
             Self::Pinned => "Pinned",
@@ -165,7 +166,6 @@ impl Condition {
     #[must_use]
     pub const fn is_problem(self) -> bool {
         match self {
-            Self::Overdue => "Overdue",
             Self::Overdue
             | Self::Expired
             | Self::OrdinaryHolder

@@ -240,12 +240,12 @@ pub(crate) async fn put(plane: &ControlPlane, mut lease: Lease) {
         .iter()
         .flatten()
         .find_map(|entry| entry.time.clone());
+    let annotated = renewed.and(noted.clone()).map(|time| time.0);
     let written = renewed.map(|time| time.0).or(noted.map(|time| time.0));
     lease.metadata.managed_fields = None;
     lease.metadata.resource_version = None;
     lease.metadata.uid = None;
     let namespace = lease.metadata.namespace.clone().unwrap();
-    let annotated = renewed.and(noted.clone()).map(|time| time.0);
     let leases: Api<Lease> = Api::namespaced(plane.client_as("test"), &namespace);
     let created = now() - SignedDuration::from_hours(3);
     simulate_wall(created);
