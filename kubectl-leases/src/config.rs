@@ -20,6 +20,8 @@ pub struct Source {
     pub user: Option<String>,
     /// `--as-group`.
     pub groups: Vec<String>,
+    /// `--as-uid`.
+    pub uid: Option<String>,
     /// `--cluster`.
     pub cluster: Option<String>,
     /// `--user`: whose credentials of the kubeconfig.
@@ -30,6 +32,12 @@ pub struct Source {
     pub token: Option<String>,
     /// `--certificate-authority`.
     pub certificate_authority: Option<PathBuf>,
+    /// `--client-certificate`.
+    pub client_certificate: Option<PathBuf>,
+    /// `--client-key`.
+    pub client_key: Option<PathBuf>,
+    /// `--tls-server-name`.
+    pub tls_server_name: Option<String>,
     /// `--insecure-skip-tls-verify`.
     pub insecure: bool,
 }
@@ -55,6 +63,16 @@ pub enum ConfigError {
         /// The contexts that there are.
         known: Vec<String>,
     },
+    /// The kubeconfig has no cluster, or no user, of that name.
+    #[error("{what} {name:?} does not exist; the kubeconfig has {known}", known = list(.known))]
+    Unknown {
+        /// What, in the word of kubectl.
+        what: &'static str,
+        /// The name that was asked for.
+        name: String,
+        /// The names that there are.
+        known: Vec<String>,
+    },
     /// There is nothing to go by.
     #[error("no cluster to ask: name a file with --kubeconfig or $KUBECONFIG, or create ~/.kube/config")]
     Nowhere,
@@ -69,11 +87,11 @@ pub enum ConfigError {
     Client(kube::Error),
 }
 
-fn list(contexts: &[String]) -> String {
-    if contexts.is_empty() {
-        "no contexts".to_owned()
+fn list(names: &[String]) -> String {
+    if names.is_empty() {
+        "none".to_owned()
     } else {
-        contexts.join(", ")
+        names.join(", ")
     }
 }
 
@@ -93,26 +111,53 @@ impl Source {
         // A person waits for the answer: no retries underneath, which may take minutes.
         config.default_retry = false;
         config.connect_timeout = Some(CONNECT_TIMEOUT);
-        if self.user.is_some() {
-            config.auth_info.impersonate.clone_from(&self.user);
+        if self.tls_server_name.is_some() {
+            config.tls_server_name.clone_from(&self.tls_server_name);
         }
-        if !self.groups.is_empty() {
-            config.auth_info.impersonate_groups = Some(self.groups.clone());
-        }
+        self.authenticate(&mut config.auth_info);
         Ok(config)
     }
 
-    /// What the command line says about the server and about who asks goes before the kubeconfig.
+    /// The names that completion offers: contexts, clusters or users.
+    pub(crate) fn names(&self, of: fn(&Kubeconfig) -> Vec<String>) -> Vec<String> {
+        self.read()
+            .ok()
+            .flatten()
+            .map(|kubeconfig| of(&kubeconfig))
+            .unwrap_or_default()
+    }
+
+    /// What the command line says about who asks goes before the kubeconfig.
+    fn authenticate(&self, auth: &mut AuthInfo) {
+        let path = |file: &PathBuf| Some(file.display().to_string());
+        if let Some(token) = &self.token {
+            // As for kubectl: a token that is named is what counts.
+            *auth = AuthInfo {
+                token: Some(token.clone().into()),
+                ..AuthInfo::default()
+            };
+        }
+        if let Some(file) = &self.client_certificate {
+            (auth.client_certificate, auth.client_certificate_data) = (path(file), None);
+        }
+        if let Some(file) = &self.client_key {
+            (auth.client_key, auth.client_key_data) = (path(file), None);
+        }
+        if self.user.is_some() {
+            auth.impersonate.clone_from(&self.user);
+        }
+        if self.uid.is_some() {
+            auth.impersonate_uid.clone_from(&self.uid);
+        }
+        if !self.groups.is_empty() {
+            auth.impersonate_groups = Some(self.groups.clone());
+        }
+    }
+
+    /// What the command line says about the server goes before the kubeconfig.
     fn overridden(&self, mut kubeconfig: Kubeconfig) -> Result<Kubeconfig, ConfigError> {
-        let server = self.address()?.map(|uri| uri.to_string());
-        for cluster in kubeconfig
-            .clusters
-            .iter_mut()
-            .filter_map(|named| named.cluster.as_mut())
-        {
-            if server.is_some() {
-                cluster.server.clone_from(&server);
-            }
+        let clusters = kubeconfig.clusters.iter_mut();
+        for cluster in clusters.filter_map(|named| named.cluster.as_mut()) {
             if let Some(file) = &self.certificate_authority {
                 cluster.certificate_authority = Some(file.display().to_string());
                 cluster.certificate_authority_data = None;
@@ -120,14 +165,13 @@ impl Source {
             if self.insecure {
                 cluster.insecure_skip_tls_verify = Some(true);
             }
-        }
-        for user in &mut kubeconfig.auth_infos {
-            if let Some(token) = &self.token {
-                // As for kubectl: a token that is named is what counts.
-                user.auth_info = Some(AuthInfo {
-                    token: Some(token.clone().into()),
-                    ..AuthInfo::default()
-                });
+            // As for kubectl: without a scheme, a server that is to be known by something is asked over TLS.
+            let known = cluster.certificate_authority.is_some()
+                || cluster.certificate_authority_data.is_some()
+                || cluster.insecure_skip_tls_verify == Some(true)
+                || self.client_certificate.is_some();
+            if let Some(uri) = self.address(known)? {
+                cluster.server = Some(uri.to_string());
             }
         }
         Ok(kubeconfig)
@@ -162,18 +206,23 @@ impl Source {
         })
     }
 
-    fn address(&self) -> Result<Option<http::Uri>, ConfigError> {
+    fn address(&self, tls: bool) -> Result<Option<http::Uri>, ConfigError> {
         let Some(server) = &self.server else {
             return Ok(None);
         };
         let refused = || ConfigError::Server {
             server: server.clone(),
         };
-        let uri: http::Uri = server.parse().map_err(|_| refused())?;
-        if uri.scheme().is_none() || uri.host().is_none() {
-            return Err(refused());
+        let whole = match (server.contains("://"), tls) {
+            (true, _) => server.clone(),
+            (false, true) => format!("https://{server}"),
+            (false, false) => format!("http://{server}"),
+        };
+        let uri: http::Uri = whole.parse().map_err(|_| refused())?;
+        match (uri.scheme_str(), uri.host()) {
+            (Some("http" | "https"), Some(host)) if !host.is_empty() => Ok(Some(uri)),
+            _ => Err(refused()),
         }
-        Ok(Some(uri))
     }
 
     fn read(&self) -> Result<Option<Kubeconfig>, ConfigError> {
@@ -195,11 +244,17 @@ impl Source {
     }
 
     async fn choose(&self, kubeconfig: Kubeconfig) -> Result<Config, ConfigError> {
-        let known = kubeconfig
-            .contexts
-            .iter()
-            .map(|context| context.name.clone())
-            .collect();
+        let known = contexts(&kubeconfig);
+        let must_be_there = |what, name: &Option<String>, known: Vec<String>| match name {
+            Some(name) if !known.contains(name) => Err(ConfigError::Unknown {
+                what,
+                name: name.clone(),
+                known,
+            }),
+            _ => Ok(()),
+        };
+        must_be_there("cluster", &self.cluster, clusters(&kubeconfig))?;
+        must_be_there("auth info", &self.credentials, users(&kubeconfig))?;
         let context = self
             .context
             .clone()
@@ -219,9 +274,132 @@ impl Source {
     }
 }
 
+/// The names of the contexts.
+pub(crate) fn contexts(kubeconfig: &Kubeconfig) -> Vec<String> {
+    kubeconfig
+        .contexts
+        .iter()
+        .map(|named| named.name.clone())
+        .collect()
+}
+
+/// The names of the clusters.
+pub(crate) fn clusters(kubeconfig: &Kubeconfig) -> Vec<String> {
+    kubeconfig
+        .clusters
+        .iter()
+        .map(|named| named.name.clone())
+        .collect()
+}
+
+/// The names of the users.
+pub(crate) fn users(kubeconfig: &Kubeconfig) -> Vec<String> {
+    kubeconfig
+        .auth_infos
+        .iter()
+        .map(|named| named.name.clone())
+        .collect()
+}
+
 fn read_file(file: &Path) -> Result<Kubeconfig, ConfigError> {
     Kubeconfig::read_from(file).map_err(|cause| ConfigError::File {
         file: file.to_owned(),
         cause,
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    async fn of(source: Source, kubeconfig: &str) -> Config {
+        let file = tempfile::NamedTempFile::new().unwrap();
+        std::fs::write(&file, kubeconfig).unwrap();
+        let source = Source {
+            kubeconfig: Some(file.path().to_owned()),
+            ..source
+        };
+        source.load().await.unwrap()
+    }
+
+    const PLAIN: &str = "{clusters: [{name: c, cluster: {server: 'http://c'}}, {name: d, cluster: {server: 'http://d'}}],
+        users: [{name: u, user: {username: u, password: p}}, {name: v, user: {username: v}}],
+        contexts: [{name: one, context: {cluster: c, user: u}}, {name: two, context: {cluster: c, namespace: n}}],
+        current-context: one}";
+
+    #[test]
+    fn an_address_without_scheme_is_completed_as_by_kubectl() {
+        for (server, tls, address) in [
+            ("127.0.0.1:6443", false, Some("http://127.0.0.1:6443/")),
+            ("127.0.0.1:6443", true, Some("https://127.0.0.1:6443/")),
+            (
+                "https://cluster.example/base",
+                false,
+                Some("https://cluster.example/base"),
+            ),
+            ("cluster.example", true, Some("https://cluster.example/")),
+            ("ftp://cluster.example", true, None),
+            ("not a server", true, None),
+        ] {
+            let source = Source {
+                server: Some(server.to_owned()),
+                ..Source::default()
+            };
+            let uri = source.address(tls).ok().flatten().map(|uri| uri.to_string());
+            assert_eq!(uri.as_deref(), address, "{server}");
+        }
+    }
+
+    #[tokio::test]
+    async fn a_context_says_cluster_user_and_namespace_and_a_flag_goes_before_it() {
+        let config = of(Source::default(), PLAIN).await;
+        assert_eq!(config.cluster_url, "http://c/");
+        assert_eq!(config.auth_info.username.as_deref(), Some("u"));
+        let config = of(
+            Source {
+                context: Some("two".to_owned()),
+                cluster: Some("d".to_owned()),
+                credentials: Some("v".to_owned()),
+                ..Source::default()
+            },
+            PLAIN,
+        )
+        .await;
+        assert_eq!(config.cluster_url, "http://d/");
+        assert_eq!(config.auth_info.username.as_deref(), Some("v"));
+        assert_eq!(config.default_namespace, "n");
+    }
+
+    #[tokio::test]
+    async fn who_asks_is_what_the_flags_say() {
+        let config = of(
+            Source {
+                // The second context names no user that a token could be put into.
+                context: Some("two".to_owned()),
+                token: Some("secret".to_owned()),
+                client_certificate: Some("tls.crt".into()),
+                client_key: Some("tls.key".into()),
+                tls_server_name: Some("kubernetes".to_owned()),
+                user: Some("alice".to_owned()),
+                groups: vec!["dev".to_owned(), "ops".to_owned()],
+                uid: Some("4711".to_owned()),
+                server: Some("10.0.0.1:6443".to_owned()),
+                ..Source::default()
+            },
+            PLAIN,
+        )
+        .await;
+        let auth = &config.auth_info;
+        assert!(auth.token.is_some(), "also without a user in the context");
+        assert_eq!(auth.client_certificate.as_deref(), Some("tls.crt"));
+        assert_eq!(auth.client_key.as_deref(), Some("tls.key"));
+        assert_eq!(auth.impersonate.as_deref(), Some("alice"));
+        assert_eq!(auth.impersonate_uid.as_deref(), Some("4711"));
+        assert_eq!(
+            auth.impersonate_groups,
+            Some(vec!["dev".to_owned(), "ops".to_owned()])
+        );
+        assert_eq!(config.tls_server_name.as_deref(), Some("kubernetes"));
+        assert_eq!(config.cluster_url, "https://10.0.0.1:6443/");
+    }
 }

@@ -31,6 +31,9 @@ pub struct Connection {
     /// The group to act as; may be repeated.
     #[arg(long = "as-group", value_name = "GROUP")]
     groups: Vec<String>,
+    /// The UID to act as.
+    #[arg(long = "as-uid", value_name = "UID")]
+    uid: Option<String>,
     /// The address of the API server.
     #[arg(short, long, value_name = "URL")]
     server: Option<String>,
@@ -40,11 +43,20 @@ pub struct Connection {
     /// The certificate of the authority that the server is to be known by.
     #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath)]
     certificate_authority: Option<PathBuf>,
+    /// The certificate of who asks.
+    #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath)]
+    client_certificate: Option<PathBuf>,
+    /// Its key.
+    #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath)]
+    client_key: Option<PathBuf>,
+    /// The name that the certificate of the server has to be for.
+    #[arg(long, value_name = "NAME")]
+    tls_server_name: Option<String>,
     /// Trust whatever answers.
     #[arg(long)]
     insecure_skip_tls_verify: bool,
     /// How long a request may take, for example 10s; 0 is without limit.
-    #[arg(long, value_name = "DURATION", default_value = "30s", value_parser = timeout)]
+    #[arg(long, value_name = "DURATION", default_value = "0", value_parser = timeout)]
     request_timeout: Timeout,
 }
 
@@ -94,19 +106,7 @@ impl Connection {
     /// # Errors
     /// [`Error::Config`].
     pub async fn open(&self, place: &Place) -> Result<Session, Error> {
-        let source = Source {
-            kubeconfig: self.kubeconfig.clone(),
-            context: self.context.clone(),
-            user: self.user.clone(),
-            groups: self.groups.clone(),
-            cluster: self.cluster.clone(),
-            credentials: self.credentials.clone(),
-            server: self.server.clone(),
-            token: self.token.clone(),
-            certificate_authority: self.certificate_authority.clone(),
-            insecure: self.insecure_skip_tls_verify,
-        };
-        let config = source.load().await?;
+        let config = self.source().load().await?;
         let namespace = place
             .namespace
             .clone()
@@ -118,6 +118,26 @@ impl Connection {
             namespace,
             everywhere: place.all_namespaces,
         })
+    }
+
+    /// Where the configuration comes from.
+    pub(crate) fn source(&self) -> Source {
+        Source {
+            kubeconfig: self.kubeconfig.clone(),
+            context: self.context.clone(),
+            user: self.user.clone(),
+            groups: self.groups.clone(),
+            uid: self.uid.clone(),
+            cluster: self.cluster.clone(),
+            credentials: self.credentials.clone(),
+            server: self.server.clone(),
+            token: self.token.clone(),
+            certificate_authority: self.certificate_authority.clone(),
+            client_certificate: self.client_certificate.clone(),
+            client_key: self.client_key.clone(),
+            tls_server_name: self.tls_server_name.clone(),
+            insecure: self.insecure_skip_tls_verify,
+        }
     }
 }
 
