@@ -1,9 +1,10 @@
 //! Which leases a table shows, and in which order.
 
 use clap::ValueEnum;
+use election_core::LeaseState;
 
 use crate::survey::Survey;
-use crate::view::LeaseStatus;
+use crate::view::{Condition, LeaseStatus};
 
 /// By what leases are sorted; equal ones by namespace and name.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
@@ -21,6 +22,23 @@ pub enum Order {
     Renewed,
     /// The age, the youngest first.
     Age,
+}
+
+/// The words that `--state` knows: the states, and what is remarkable about them.
+pub(crate) fn words() -> impl Iterator<Item = &'static str> {
+    let states = [
+        LeaseState::Fresh,
+        LeaseState::Offered,
+        LeaseState::Held,
+        LeaseState::Released,
+        LeaseState::Blanked,
+    ];
+    let remarkable = Condition::ALL.into_iter().map(Condition::as_str);
+    states
+        .map(LeaseState::as_str)
+        .into_iter()
+        .chain(["Missing"])
+        .chain(remarkable)
 }
 
 /// Which leases are shown, and in which order.

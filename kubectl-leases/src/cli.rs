@@ -18,7 +18,8 @@ use crate::commands::steer::{HoldArgs, PinArgs, ReleaseHoldArgs, StepDownArgs, U
 use crate::commands::timeline::TimelineArgs;
 use crate::commands::top::Top;
 use crate::commands::watch::Watch;
-use crate::complete;
+use crate::complete::{self, Asker};
+use crate::words::plain_lines;
 
 /// Who leads, and why: the leases of coordinated elections.
 #[derive(Debug, Parser)]
@@ -116,6 +117,7 @@ pub async fn run(
     out: &mut impl Write,
     err: &mut impl Write,
 ) -> ExitCode {
+    let err = &mut Plain(err);
     let mut args: Vec<OsString> = args.into_iter().collect();
     if args.first().is_some_and(|program| complete::is_called(program)) {
         return complete::run(args.split_off(1), out).await;
@@ -153,6 +155,21 @@ pub async fn run(
 /// Says what went wrong.
 pub fn complain(err: &mut impl Write, error: &impl Display) -> ExitCode {
     // Nothing is left to be said when stderr itself is gone.
+/// An output for sentences alone: what a lease says in them controls no terminal.
+struct Plain<'a, W>(&'a mut W);
+
+impl<W: Write> Write for Plain<'_, W> {
+    fn write(&mut self, text: &[u8]) -> io::Result<usize> {
+        let shown = plain_lines(&String::from_utf8_lossy(text));
+        self.0.write_all(shown.as_bytes())?;
+        Ok(text.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        self.0.flush()
+    }
+}
+
     let _ = writeln!(err, "{error}");
     ExitCode::FAILURE
 }

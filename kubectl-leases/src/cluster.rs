@@ -17,7 +17,7 @@ use k8s_openapi::api::authorization::v1::{
     SubjectAccessReviewSpec,
 };
 use k8s_openapi::api::coordination::v1::Lease;
-use k8s_openapi::api::core::v1::Pod;
+use k8s_openapi::api::core::v1::{Namespace, Pod};
 use k8s_openapi::api::events::v1::Event;
 use k8s_openapi::apimachinery::pkg::version::Info;
 use kube::api::{ListParams, ObjectList, PostParams};
@@ -275,6 +275,17 @@ impl Cluster {
         Some(format!("system:serviceaccount:{namespace}:{account}"))
     }
 
+    /// The names of the namespaces.
+    ///
+    /// # Errors
+    /// [`Error`].
+    pub async fn namespaces(&self) -> Result<Vec<String>, Error> {
+        let api: Api<Namespace> = Api::all(self.client.clone());
+        let api = &api;
+        let found = self.pages(|page| async move { api.list(&page).await }).await?;
+        Ok(found.iter().map(ResourceExt::name_any).collect())
+    }
+
     /// The version of the server.
     ///
     /// # Errors
@@ -304,10 +315,41 @@ impl Cluster {
 
     /// The Leases as they change, from a consistent list on.
     pub fn watch(&self) -> impl Stream<Item = Result<watcher::Event<Lease>, Error>> + use<> {
-        let cluster = self.clone();
-        watcher(self.api.clone(), watcher::Config::default())
-            .default_backoff()
-            .map(move |event| event.map_err(|error| cluster.watch_failed(error)))
+        self.watched(watcher::Config::default())
+    }
+
+    fn watched(
+        &self,
+        config: watcher::Config,
+    ) -> impl Stream<Item = Result<watcher::Event<Lease>, Error>> + use<> {
+        let events = watcher(self.api.clone(), config).default_backoff().boxed();
+        futures::stream::unfold(
+            (self.clone(), events, true),
+            |(cluster, mut events, listing)| async move {
+                let limit = cluster.limit.filter(|_| listing);
+                let event = match limit {
+                    None => events.next().await?,
+                    Some(limit) => match tokio::time::timeout(limit, events.next()).await {
+                        Ok(event) => event?,
+                        Err(_) => {
+                            let late = cluster.too_late(limit);
+                            return Some((Err(late), (cluster, events, listing)));
+                        }
+                    },
+                };
+                // After a failure comes a pause of unknown length.
+                let listing = matches!(event, Ok(watcher::Event::Init | watcher::Event::InitApply(_)));
+                let event = event.map_err(|error| cluster.watch_failed(error));
+                Some((event, (cluster, events, listing)))
+            },
+        )
+    }
+
+    fn too_late(&self, limit: Duration) -> Error {
+        Error::TimedOut {
+            server: self.server.clone(),
+            limit,
+        }
     }
 
     /// The names of the Leases with these labels as they change; nothing ever comes without a selector.
@@ -318,13 +360,9 @@ impl Cluster {
         let cluster = self.clone();
         match selector {
             None => futures::stream::pending().left_stream(),
-            Some(selector) => {
-                let config = watcher::Config::default().labels(selector);
-                watcher(self.api.clone(), config)
-                    .default_backoff()
-                    .map(move |event| event.map_err(|error| cluster.watch_failed(error)))
-                    .right_stream()
-            }
+            Some(selector) => self
+                .watched(watcher::Config::default().labels(selector))
+                .right_stream(),
         }
     }
 
@@ -349,10 +387,7 @@ impl Cluster {
             None => request.await,
             Some(limit) => tokio::time::timeout(limit, request)
                 .await
-                .map_err(|_| Error::TimedOut {
-                    server: self.server.clone(),
-                    limit,
-                })?,
+                .map_err(|_| self.too_late(limit))?,
         };
         answer.map_err(|error| self.failed(&error))
     }

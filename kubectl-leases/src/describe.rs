@@ -7,13 +7,14 @@ use election_core::LeaseState;
 use crate::moment::TimeSource;
 use crate::table::seconds_in_words;
 use crate::view::{Condition, LeaseStatus, VersionPair};
+use crate::words::plain;
 
 /// Prints one lease.
 ///
 /// # Errors
 /// When `out` cannot be written.
 pub fn describe(out: &mut impl Write, status: &LeaseStatus) -> io::Result<()> {
-    let mut field = |name: &str, text: &str| writeln!(out, "{:<13}{text}", format!("{name}:"));
+    let mut field = |name: &str, text: &str| writeln!(out, "{:<13}{}", format!("{name}:"), plain(text));
     field("Name", &status.name)?;
     field("Namespace", &status.namespace)?;
     field("State", &status.state_words())?;
@@ -123,14 +124,15 @@ fn candidates(out: &mut impl Write, status: &LeaseStatus) -> io::Result<()> {
             (true, None) => "<none>".to_owned(),
             (_, seconds) => seconds.map_or_else(unknown, seconds_in_words),
         };
-        [
+        let cells = [
             (index + 1).to_string(),
             candidate.identity.clone(),
             versions.map_or_else(unknown, |versions| versions.emulation.clone()),
             versions.map_or_else(unknown, |versions| versions.binary.clone()),
             renewed,
             candidate.standing.message.clone(),
-        ]
+        ];
+        cells.map(|cell| plain(&cell).into_owned())
     });
     let headers = ["RANK", "IDENTITY", "EMULATION", "BINARY", "RENEWED", "STANDING"].map(str::to_owned);
     let lines: Vec<[String; 6]> = std::iter::once(headers).chain(rows).collect();

@@ -17,7 +17,7 @@ use crate::steer::may_be_a_name;
 use crate::survey::{NOW, Survey};
 use crate::table::{columns, seconds_in_words};
 use crate::view::{API_VERSION, Condition, LeaseStatus, VersionPair};
-use crate::words::{COLUMNS, wrapped};
+use crate::words::{COLUMNS, plain, wrapped};
 
 /// A decision in sentences.
 #[derive(Clone, Debug, PartialEq, Serialize)]
@@ -349,9 +349,9 @@ fn in_short(forecast: &Forecast) -> String {
 pub fn print(out: &mut dyn Write, explained: &LeaseExplanation) -> io::Result<()> {
     let status = &explained.status;
     for supposed in &explained.supposed {
-        writeln!(out, "SUPPOSED: {supposed}")?;
+        writeln!(out, "SUPPOSED: {}", plain(supposed))?;
     }
-    writeln!(out, "{}", headline(status))?;
+    writeln!(out, "{}", plain(&headline(status)))?;
     if let Some(line) = renewal(status) {
         writeln!(out, "{line}")?;
     }

@@ -1,7 +1,9 @@
 //! `--watch`: what is shown again, and when.
 //!
 //! A lease is shown again when something about it changed. That a holder renewed is no change; that it did not in time is
-//! one, though nothing happens then: so everything is looked at once a second as well.
+//! one, though nothing happens then: so everything is looked at once a second as well. Thousands of renewals in a second are
+//! looked at together, because each look is at all leases: a live table is painted once a second, and lines are printed a
+//! moment after the first of several changes.
 
 use std::collections::BTreeMap;
 use std::io::Write;
@@ -9,10 +11,12 @@ use std::pin::pin;
 use std::time::Duration;
 
 use election_core::{LeaseKey, Strategy, may_be_leader_lease};
-use futures::StreamExt;
+use futures::future::{Fuse, FusedFuture};
+use futures::{FutureExt, StreamExt};
 use k8s_openapi::api::coordination::v1::Lease;
 use kube::ResourceExt;
 use kube::runtime::watcher::Event;
+use tokio::time::MissedTickBehavior;
 
 use crate::choice::Choice;
 use crate::cluster::{Cluster, Error};
@@ -23,6 +27,9 @@ use crate::view::LeaseStatus;
 
 /// How often time itself is looked at.
 const TICK: Duration = Duration::from_secs(1);
+
+/// For so long changes are gathered before they are looked at.
+const GATHERED: Duration = Duration::from_millis(100);
 
 /// What is followed.
 #[derive(Clone, Debug)]
@@ -53,34 +60,67 @@ pub async fn follow(
     let mut leases = pin!(cluster.watch());
     let mut labelled = pin!(cluster.watch_labelled(followed.selector.as_deref()));
     let mut ticks = tokio::time::interval(TICK);
+    // A machine that was busy looks once, not for each second that it missed.
+    ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
     let (mut known, mut shown) = (Known::default(), Shown::default());
     let mut complaint = String::new();
+    let mut gathered = pin!(Fuse::terminated());
     loop {
-        let failed = tokio::select! {
-            event = leases.next() => known.leases.take(event)?,
-            event = labelled.next() => known.labelled.take(event)?,
-            _ = ticks.tick() => None,
+        let listed = known.is_complete(followed);
+        let (failed, due) = tokio::select! {
+            event = leases.next() => (known.leases.take(event)?, false),
+            event = labelled.next() => (known.labelled.take(event)?, false),
+            () = &mut gathered => (None, true),
+            _ = ticks.tick() => (None, true),
         };
         if let Some(text) = failed.filter(|text| *text != complaint) {
             writeln!(err, "Warning: {text}; watching again")?;
             complaint = text;
         }
-        if known.leases.complete && (followed.selector.is_none() || known.labelled.complete) {
-            let now = followed.look(cluster, &known);
-            if followed.live {
-                printer.repaint(out, &now)?;
-            } else {
-                printer.print_changed(out, &shown.changes(now))?;
+        if !known.is_complete(followed) {
+            continue;
+        }
+        if !listed {
+            followed.must_know(cluster, &known)?;
+        } else if !due {
+            if !followed.live && gathered.is_terminated() {
+                gathered.set(pause(GATHERED).fuse());
             }
+            continue;
+        }
+        let now = followed.look(cluster, &known);
+        if followed.live {
+            // Somebody may have pulled at the window.
+            let size = crossterm::terminal::size().ok();
+            printer.repaint(out, &now, size)?;
+        } else {
+            printer.print_changed(out, &shown.changes(now))?;
         }
     }
 }
 
+#[expect(clippy::disallowed_methods, reason = "a pause between two looks of a person")]
+fn pause(length: Duration) -> tokio::time::Sleep {
+    tokio::time::sleep(length)
+}
+
 impl Followed {
-    fn look(&self, cluster: &Cluster, known: &Known) -> Vec<LeaseStatus> {
+    fn survey(&self, cluster: &Cluster, known: &Known) -> Survey {
         let leases = &known.leases.now;
         let moment = Moment::of(cluster.clock.now(), leases.values());
-        let survey = Survey::new(leases.values(), moment, self.strategy);
+        Survey::new(leases.values(), moment, self.strategy)
+    }
+
+    /// A lease that nobody knows is a slip of the pen, and not waited for.
+    fn must_know(&self, cluster: &Cluster, known: &Known) -> Result<(), Error> {
+        let survey = self.survey(cluster, known);
+        self.only
+            .as_ref()
+            .map_or(Ok(()), |key| survey.must_know(key).map(|_| ()))
+    }
+
+    fn look(&self, cluster: &Cluster, known: &Known) -> Vec<LeaseStatus> {
+        let survey = self.survey(cluster, known);
         let mut statuses: Vec<_> = match &self.only {
             Some(key) => survey.one(key).into_iter().collect(),
             None => self.choice.of(&survey),
@@ -99,6 +139,12 @@ struct Known {
     leases: Seen<Lease>,
     /// Those that the selector names.
     labelled: Seen<Lease>,
+}
+
+impl Known {
+    fn is_complete(&self, followed: &Followed) -> bool {
+        self.leases.complete && (followed.selector.is_none() || self.labelled.complete)
+    }
 }
 
 /// What one watch has shown.

@@ -26,6 +26,8 @@ pub enum Format {
     Columns(Columns),
     /// What a template makes of the JSON: `jsonpath=…`.
     Template(Template),
+    /// What a template finds in the JSON, as JSON: `jsonpath-as-json=…`.
+    TemplateAsJson(Template),
     /// What a Go template makes of the JSON: `go-template=…`.
     GoTemplate(GoTemplate),
 }
@@ -40,17 +42,42 @@ impl FromStr for Format {
                 "json" => Ok(Self::Json),
                 "yaml" => Ok(Self::Yaml),
                 "name" => Ok(Self::Name),
-                _ => Err(FORMATS.to_owned()),
+                _ => Err(refused()),
             },
             Some(("custom-columns", columns)) => columns.parse().map(Self::Columns),
+            Some(("custom-columns-file", file)) => Columns::from_lines(&read(file)?).map(Self::Columns),
             Some(("jsonpath", template)) => template.parse().map(Self::Template),
+            Some(("jsonpath-file", file)) => read(file)?.parse().map(Self::Template),
+            Some(("jsonpath-as-json", template)) => template.parse().map(Self::TemplateAsJson),
             Some(("go-template", template)) => template.parse().map(Self::GoTemplate),
-            Some(_) => Err(FORMATS.to_owned()),
+            Some(("go-template-file", file)) => read(file)?.parse().map(Self::GoTemplate),
+            Some(_) => Err(refused()),
         }
     }
 }
 
-const FORMATS: &str = "there are wide, json, yaml, name, custom-columns=NAME:.path,…, jsonpath=TEMPLATE and go-template=TEMPLATE";
+fn read(file: &str) -> Result<String, String> {
+    std::fs::read_to_string(file).map_err(|error| format!("{file} cannot be read: {error}"))
+}
+
+/// What `-o` knows; what ends with `=` goes on.
+pub(crate) const FORMATS: [&str; 11] = [
+    "wide",
+    "json",
+    "yaml",
+    "name",
+    "custom-columns=",
+    "custom-columns-file=",
+    "jsonpath=",
+    "jsonpath-file=",
+    "jsonpath-as-json=",
+    "go-template=",
+    "go-template-file=",
+];
+
+fn refused() -> String {
+    format!("there are {}", FORMATS.join(", "))
+}
 
 impl Format {
     /// Whether it is a table for people, so that nothing to show is said in words.
@@ -118,6 +145,10 @@ pub fn listed<T: Serialize>(
         Some(Format::Template(template)) => {
             let list = serde_json::to_value(list).map_err(io::Error::other)?;
             template.print(out, &list)?;
+        }
+        Some(Format::TemplateAsJson(template)) => {
+            let list = serde_json::to_value(list).map_err(io::Error::other)?;
+            object(out, ObjectFormat::Json, &template.values(&list))?;
         }
         Some(Format::GoTemplate(template)) => {
             template.print(out, serde_json::to_value(list).map_err(io::Error::other)?)?;
@@ -189,21 +220,44 @@ impl Printer {
         out.flush()
     }
 
-    /// Prints everything anew over what the screen shows: for a terminal.
+    /// Prints everything anew over what the screen shows: for a terminal of so many columns and lines, if that is known. What
+    /// has no room is counted in the last line, so that the names of the columns and the first rows stay.
     ///
     /// # Errors
     /// When `out` cannot be written.
-    pub fn repaint(&mut self, out: &mut impl Write, statuses: &[LeaseStatus]) -> io::Result<()> {
+    pub fn repaint(
+        &mut self,
+        out: &mut impl Write,
+        statuses: &[LeaseStatus],
+        size: Option<(u16, u16)>,
+    ) -> io::Result<()> {
+        let (columns, lines) = size.map_or((usize::MAX, usize::MAX), |(columns, lines)| {
+            (usize::from(columns), usize::from(lines))
+        });
+        // The cursor stands behind the last line.
+        let room = lines.saturating_sub(1 + usize::from(self.shape.headers));
+        let rows = if statuses.len() > room {
+            room.saturating_sub(1)
+        } else {
+            statuses.len()
+        };
         let mut text = Vec::new();
-        Table::new(self.shape).print(&mut text, statuses)?;
-        let text = String::from_utf8_lossy(&text).replace('\n', "\u{1b}[K\r\n");
+        Table::new(self.shape).print(&mut text, &statuses[..rows])?;
+        if statuses.len() > rows {
+            let more = statuses.len() - rows;
+            writeln!(text, "and {more} more: choose with --problems, --state or -n")?;
+        }
         let clear = if self.begun {
             "\u{1b}[H"
         } else {
             "\u{1b}[2J\u{1b}[H"
         };
         self.begun = true;
-        write!(out, "{clear}{text}\u{1b}[J")?;
+        write!(out, "{clear}")?;
+        for line in String::from_utf8_lossy(&text).lines() {
+            write!(out, "{}\u{1b}[K\r\n", clipped(line, columns))?;
+        }
+        write!(out, "\u{1b}[J")?;
         out.flush()
     }
 
@@ -237,5 +291,36 @@ impl Printer {
         } else {
             self.table.print(out, &list.items)
         }
+    }
+}
+
+/// The beginning of a line that fits in so many columns; colours take none, and all of them are kept, so that each ends.
+fn clipped(line: &str, columns: usize) -> String {
+    let mut shown = String::with_capacity(line.len());
+    let (mut used, mut colour) = (0, false);
+    for letter in line.chars() {
+        colour |= letter == '\u{1b}';
+        if colour {
+            shown.push(letter);
+            colour = letter != 'm';
+        } else if used < columns {
+            shown.push(letter);
+            used += 1;
+        }
+    }
+    shown
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_line_is_cut_where_the_terminal_ends() {
+        assert_eq!(clipped("demo   Held", 20), "demo   Held");
+        assert_eq!(clipped("demo   Held", 9), "demo   He");
+        let colored = "demo   \u{1b}[32mHeld\u{1b}[0m   alpha";
+        assert_eq!(clipped(colored, 9), "demo   \u{1b}[32mHe\u{1b}[0m");
+        assert_eq!(clipped(colored, 99), colored);
     }
 }

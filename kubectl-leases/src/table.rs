@@ -6,7 +6,7 @@ use std::io::{self, Write};
 use std::time::Duration;
 
 use crate::view::LeaseStatus;
-use crate::words::age;
+use crate::words::{age, plain};
 
 /// What a table shows.
 #[derive(Clone, Copy, Debug, Default)]
@@ -49,7 +49,8 @@ impl Table {
     /// # Errors
     /// When `out` cannot be written.
     pub fn print(&mut self, out: &mut impl Write, statuses: &[LeaseStatus]) -> io::Result<()> {
-        let rows: Vec<Vec<String>> = statuses.iter().map(|status| self.row(status)).collect();
+        let shown = |cells: Vec<String>| cells.iter().map(|cell| plain(cell).into_owned()).collect();
+        let rows: Vec<Vec<String>> = statuses.iter().map(|status| shown(self.row(status))).collect();
         let headers = (self.shape.headers && !self.begun).then(|| self.headers());
         self.begun = true;
         if let Some(headers) = &headers {
@@ -179,6 +180,8 @@ fn color(status: &LeaseStatus) -> u8 {
 /// When `out` cannot be written.
 pub(crate) fn columns(out: &mut dyn Write, indent: &str, lines: Vec<Vec<String>>) -> io::Result<()> {
     let mut widths: Vec<usize> = Vec::new();
+    let shown = |cells: Vec<String>| cells.iter().map(|cell| plain(cell).into_owned()).collect();
+    let lines: Vec<Vec<String>> = lines.into_iter().map(shown).collect();
     for cells in &lines {
         widths.resize(widths.len().max(cells.len()), 0);
         for (width, cell) in widths.iter_mut().zip(cells) {

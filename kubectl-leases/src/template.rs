@@ -142,6 +142,30 @@ impl Template {
         fill(&mut text, &self.0, object);
         write!(out, "{text}")
     }
+
+    /// Everything that its expressions find, for `-o jsonpath-as-json=`; texts are nothing that is found.
+    #[must_use]
+    pub fn values(&self, object: &Value) -> Vec<Value> {
+        let mut values = Vec::new();
+        gather(&mut values, &self.0, object);
+        values
+    }
+}
+
+fn gather(values: &mut Vec<Value>, parts: &[Part], object: &Value) {
+    for part in parts {
+        match part {
+            Part::Text(_) => {}
+            Part::Expression(path) => {
+                values.extend(object.query(path).unwrap_or_default().into_iter().cloned());
+            }
+            Part::Range(path, parts) => {
+                for each in object.query(path).unwrap_or_default() {
+                    gather(values, parts, each);
+                }
+            }
+        }
+    }
 }
 
 fn fill(text: &mut String, parts: &[Part], object: &Value) {
@@ -190,6 +214,31 @@ impl std::str::FromStr for Columns {
 }
 
 impl Columns {
+    /// From a line of names and a line of paths below it, as `-o custom-columns-file=` has them.
+    ///
+    /// # Errors
+    /// When there are no two lines, or they do not fit.
+    pub fn from_lines(text: &str) -> Result<Self, String> {
+        let mut lines = text.lines().filter(|line| !line.trim().is_empty());
+        let (Some(names), Some(paths), None) = (lines.next(), lines.next(), lines.next()) else {
+            return Err("write a line of names, and a line of paths below it".to_owned());
+        };
+        let (names, paths): (Vec<_>, Vec<_>) = (
+            names.split_whitespace().collect(),
+            paths.split_whitespace().collect(),
+        );
+        if names.len() != paths.len() {
+            return Err(format!(
+                "there are {} names and {} paths",
+                names.len(),
+                paths.len()
+            ));
+        }
+        let column = |(name, path): (&str, &str)| Ok((name.to_owned(), expression(path)?));
+        let columns: Result<_, String> = names.into_iter().zip(paths).map(column).collect();
+        columns.map(Self)
+    }
+
     /// The line of names.
     #[must_use]
     pub fn names(&self) -> Vec<String> {
@@ -243,6 +292,27 @@ mod tests {
             "a \"}\" b",
             "a brace in a text is none"
         );
+    }
+
+    #[test]
+    fn what_a_template_finds_can_be_json() {
+        let object = json!({"items": [{"name": "a", "term": 3}, {"name": "b"}]});
+        let values = |template: &str| template.parse::<Template>().unwrap().values(&object);
+        assert_eq!(
+            values("{.items[*].name} {.items[0].term}"),
+            [json!("a"), json!("b"), json!(3)]
+        );
+        assert_eq!(values("{range .items[*]}{.name}{end}"), [json!("a"), json!("b")]);
+        assert_eq!(values("{.nothing}"), [json!(0); 0]);
+    }
+
+    #[test]
+    fn columns_come_from_a_file_as_well() {
+        let columns = Columns::from_lines("LEASE   TERM\n.name   .term\n").unwrap();
+        assert_eq!(Ok(columns), "LEASE:.name,TERM:.term".parse());
+        for bad in ["", "LEASE", "LEASE TERM\n.name", "A\n.a\n.b"] {
+            assert!(Columns::from_lines(bad).is_err(), "{bad}");
+        }
     }
 
     #[test]

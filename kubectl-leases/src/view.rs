@@ -143,6 +143,22 @@ pub enum Condition {
 }
 
 impl Condition {
+    /// All of them.
+    pub const ALL: [Self; 12] = [
+        Self::Expired,
+        Self::Nominated,
+        Self::Ending,
+        Self::Overdue,
+        Self::OnHold,
+        Self::Pinned,
+        Self::SteppingDown,
+        Self::OrdinaryHolder,
+        Self::Unanswered,
+        Self::NoElectableCandidate,
+        Self::Unattended,
+        Self::NotCoordinated,
+    ];
+
     /// The word in a table.
     #[must_use]
     pub const fn as_str(self) -> &'static str {

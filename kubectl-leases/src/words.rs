@@ -1,5 +1,6 @@
-//! Times in the words of kubectl.
+//! Times in the words of kubectl, and text that a terminal shows as it is.
 
+use std::borrow::Cow;
 use std::time::Duration;
 
 use election_core::Wall;
@@ -28,8 +29,36 @@ pub(crate) fn age(duration: Duration) -> String {
     }
 }
 
+/// What a lease says, as a terminal may show it. Whoever can write a lease could otherwise paint over the screen, or end a line
+/// where a row of a table goes on: characters that control a terminal, or the direction of a text, are spelled out.
+pub(crate) fn plain(text: &str) -> Cow<'_, str> {
+    if !text.chars().any(controls) {
+        return Cow::Borrowed(text);
+    }
+    let mut spelled = String::with_capacity(text.len() + 8);
+    for letter in text.chars() {
+        if controls(letter) {
+            spelled.extend(letter.escape_default());
+        } else {
+            spelled.push(letter);
+        }
+    }
+    Cow::Owned(spelled)
+}
+
+fn controls(letter: char) -> bool {
+    letter.is_control()
+        || matches!(letter, '\u{200e}' | '\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
+}
+
+/// The same for text of several lines.
+pub(crate) fn plain_lines(text: &str) -> String {
+    text.split('\n').map(plain).collect::<Vec<_>>().join("\n")
+}
+
 /// Text in lines of at most so many columns, as far as its words allow, every line but the first behind an indent.
 pub(crate) fn wrapped(text: &str, columns: usize, indent: &str) -> String {
+    let text = plain(text);
     let mut lines = String::new();
     let mut used = indent.chars().count();
     for word in text.split(' ') {
@@ -92,6 +121,22 @@ mod tests {
             "one two\n  three\n  four"
         );
         assert_eq!(wrapped("one", 1, ""), "one");
+    }
+
+    #[test]
+    fn what_controls_a_terminal_is_spelled_out() {
+        for (text, shown) in [
+            ("alpha", "alpha"),
+            ("größer 東", "größer 東"),
+            ("a\u{1b}]0;title\u{7}b", "a\\u{1b}]0;title\\u{7}b"),
+            ("a\nb\r\tc", "a\\nb\\r\\tc"),
+            ("\u{9b}2J", "\\u{9b}2J"),
+            ("ab\u{202e}dc", "ab\\u{202e}dc"),
+        ] {
+            assert_eq!(plain(text), shown);
+        }
+        assert_eq!(plain_lines("one\ntwo\u{1b}"), "one\ntwo\\u{1b}");
+        assert_eq!(wrapped("one\ntwo", 100, ""), "one\\ntwo");
     }
 
     #[test]

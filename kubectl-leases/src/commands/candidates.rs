@@ -75,7 +75,12 @@ impl Candidates {
             false => Found::Answer,
         };
         if rows.is_empty() && Format::is_table(self.output.as_ref()) {
-            writeln!(err, "No candidates found in {}.", session.place())?;
+            let what = if self.problems {
+                "candidates with problems"
+            } else {
+                "candidates"
+            };
+            writeln!(err, "No {what} found in {}.", session.place())?;
             return Ok(found);
         }
         self.print(out, rows)?;

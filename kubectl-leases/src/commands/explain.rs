@@ -13,6 +13,7 @@ use crate::explain::{WhatIf, check, explain, print};
 use crate::moment::Moment;
 use crate::output::{ObjectFormat, object};
 use crate::survey::Survey;
+use crate::words::plain;
 
 const HELP: &str = "\
 Examples:
@@ -69,7 +70,7 @@ impl Explain {
         survey.must_know(&key)?;
         check(&survey, &key, &self.what_if).map_err(Error::Steer)?;
         for warning in survey.warnings_about(&key) {
-            writeln!(err, "Warning: {warning}")?;
+            writeln!(err, "Warning: {}", plain(&warning))?;
         }
         let explained = explain(&survey, &key, electors, &self.what_if);
         match self.output {

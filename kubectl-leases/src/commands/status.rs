@@ -3,9 +3,10 @@
 use std::io::Write;
 
 use clap::Args;
+use clap::builder::PossibleValuesParser;
 use election_core::{LeaseKey, Strategy};
 
-use crate::choice::{Choice, Order};
+use crate::choice::{Choice, Order, words};
 use crate::cli::{Found, Terminal};
 use crate::cluster::{Cluster, Error};
 use crate::connection::{Connection, Place, lease_name};
@@ -15,6 +16,7 @@ use crate::output::{Format, Printer};
 use crate::survey::Survey;
 use crate::table::Shape;
 use crate::view::LeaseStatus;
+use crate::words::plain;
 
 const STATUS_HELP: &str = "\
 Examples:
@@ -47,11 +49,11 @@ and, after a comma, what is remarkable:
   Expired         nobody renewed it in time
   Nominated       a better candidate is named as successor
   Ending          the holder was asked to give way to it
-  OrdinaryHolder  the holder takes no part in the election
   Overdue         it was asked to longer ago than its lease lasts, and renews
   OnHold          somebody asked that nobody takes the lease from its holder
   Pinned          somebody asked for one candidate to lead whenever it can
   SteppingDown    somebody asked the holder to lead only if nobody else can
+  OrdinaryHolder  the holder takes no part in the election
   Unanswered      it was offered, and nobody accepted in time
   Stuck           no candidate could lead
   Unattended      one could, and no elector has acted for 30 s
@@ -84,12 +86,14 @@ pub(crate) struct Status {
     #[arg(long)]
     problems: bool,
     /// Only those in this state, or of which this is remarkable, for example Held or Expired; may be repeated.
-    #[arg(long, value_name = "STATE", value_delimiter = ',')]
+    #[arg(long, value_name = "STATE", value_delimiter = ',', ignore_case = true,
+        value_parser = PossibleValuesParser::new(words()), hide_possible_values = true)]
     state: Vec<String>,
     /// The order.
     #[arg(long, value_name = "COLUMN", value_enum, default_value_t)]
     sort_by: Order,
-    /// The form of the output: wide, json, yaml, name, custom-columns=NAME:.path,…, jsonpath=TEMPLATE or go-template=TEMPLATE.
+    /// The form of the output: wide, json, yaml, name, custom-columns=NAME:.path,…, jsonpath=TEMPLATE or go-template=TEMPLATE;
+    /// the last three also from a file (custom-columns-file=, jsonpath-file=, go-template-file=), and jsonpath-as-json=TEMPLATE.
     #[arg(short, long, value_name = "FORMAT")]
     output: Option<Format>,
     /// Go on, and print a lease again whenever something about it changes.
@@ -151,7 +155,7 @@ impl Status {
             None => self.chosen(&choice, &survey, cluster).await?,
         };
         for warning in survey.warnings() {
-            writeln!(err, "Warning: {warning}")?;
+            writeln!(err, "Warning: {}", plain(&warning))?;
         }
         if statuses.is_empty() && Format::is_table(self.output.as_ref()) {
             let what = match (self.problems, self.all) {

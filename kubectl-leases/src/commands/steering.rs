@@ -16,7 +16,7 @@ use crate::moment::{Moment, Stopwatch, local_wall};
 use crate::output::{ObjectFormat, object};
 use crate::steer::{Plan, Wish, plan};
 use crate::survey::{Survey, rfc3339, whole_second};
-use crate::words::{COLUMNS, wrapped};
+use crate::words::{COLUMNS, plain, wrapped};
 
 /// Whether something is only rehearsed.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
@@ -267,7 +267,7 @@ impl Seen {
             Some(holder) => format!("{key} is {} by {holder}.", status.state),
             None => format!("{key} is {}.", status.state),
         };
-        writeln!(err, "{state}")?;
+        writeln!(err, "{}", plain(&state))?;
         writeln!(err, "{}", wrapped(&plan.meaning, COLUMNS, ""))?;
         print_next(err, &explained)?;
         if down {
@@ -277,7 +277,7 @@ impl Seen {
             )?;
         }
         for warning in &plan.warnings {
-            writeln!(err, "Warning: {warning}")?;
+            writeln!(err, "Warning: {}", plain(warning))?;
         }
         Ok(())
     }

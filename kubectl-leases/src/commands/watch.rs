@@ -19,6 +19,7 @@ use crate::happenings::{Happening, Memory};
 use crate::moment::{Moment, Stopwatch};
 use crate::output::ObjectFormat;
 use crate::survey::{Survey, rfc3339};
+use crate::words::plain;
 
 const HELP: &str = "\
 Examples:
@@ -28,10 +29,12 @@ Examples:
   # One lease, for a program that reads lines of JSON.
   kubectl leases watch -n kube-system sample-controller -o json
 
-What happens: Created, Offered, Accepted, Claimed (by an ordinary client),
-Nominated, Cleared (the nomination), EndOfTerm, HandedOver, Released, Declined,
-Expired, Blanked, Deleted; and of candidates Joined, Left, Refused. Durations
-are counted between the moments at which this command saw things happen.
+First comes how each lease Is. Then what happens: Created, Offered, Accepted,
+Claimed (by an ordinary client), Nominated, Cleared (the nomination), EndOfTerm,
+HandedOver, Released, Declined, Expired, Blanked, Deleted; of candidates Joined,
+Left, Refused; and Asked (somebody asks for a hold, a pin or a step-down, or
+asks for it no more). Durations are counted between the moments at which this
+command saw things happen.
 
 Exit code: it goes on until it is ended; 1 on errors.";
 
@@ -80,7 +83,12 @@ pub(crate) async fn watch(
             event = events.next() => match event {
                 Some(Ok(event)) => {
                     let happened = happened(&mut memory, stopwatch.elapsed(), &seen, &event);
+                    let listed = seen.is_complete();
                     seen.apply(event);
+                    if let Some(only) = only.filter(|_| !listed && seen.is_complete()) {
+                        // What nobody knows is waited for by nobody: it is a slip of the pen.
+                        look(cluster, &seen).must_know(only)?;
+                    }
                     happened
                 }
                 Some(Err(error)) if !seen.is_complete() => return Err(error),
@@ -130,8 +138,7 @@ fn happened(memory: &mut Memory, now: Duration, seen: &Seen<Lease>, event: &Even
 
 /// Leases that nobody renewed in time: that is seen on nothing but the clock.
 fn expired(memory: &mut Memory, now: Duration, cluster: &Cluster, seen: &Seen<Lease>) -> Vec<Happening> {
-    let moment = Moment::of(cluster.clock.now(), seen.objects());
-    let survey = Survey::new(seen.objects(), moment, Strategy::default());
+    let survey = look(cluster, seen);
     let held = survey.leader_leases().filter(|lease| {
         lease.state() == LeaseState::Held && Memory::concerns(&Item::Leader((*lease).clone()))
     });
@@ -139,6 +146,11 @@ fn expired(memory: &mut Memory, now: Duration, cluster: &Cluster, seen: &Seen<Le
     expired
         .filter_map(|lease| memory.expire(now, &lease.key))
         .collect()
+}
+
+fn look(cluster: &Cluster, seen: &Seen<Lease>) -> Survey {
+    let moment = Moment::of(cluster.clock.now(), seen.objects());
+    Survey::new(seen.objects(), moment, Strategy::default())
 }
 
 fn print(out: &mut impl Write, output: Option<ObjectFormat>, one: &Happening) -> io::Result<()> {
@@ -160,7 +172,7 @@ fn print(out: &mut impl Write, output: Option<ObjectFormat>, one: &Happening) ->
                 one.what.as_str(),
                 one.detail
             );
-            writeln!(out, "{}", line.trim_end())
+            writeln!(out, "{}", plain(line.trim_end()))
         }
     }
 }

@@ -13,8 +13,12 @@ use kubectl_leases::output::{Format, Printer};
 use kubectl_leases::table::Shape;
 use local_controlplane::ControlPlane;
 use serde_json::json;
+use tempfile::NamedTempFile;
+use tokio::net::TcpListener;
 
+use crate::errors::plugin;
 use crate::fixtures::{candidate, held, survey};
+use crate::stage::Stage;
 
 const KEY: &str = "default/demo";
 
@@ -137,4 +141,135 @@ fn unread(mut lease: Lease) -> Lease {
 async fn pause() {
     #[expect(clippy::disallowed_methods, reason = "simulated time")]
     tokio::time::sleep(Duration::from_secs(5)).await;
+}
+
+/// A server that takes connections and never answers.
+async fn silent() -> (TcpListener, NamedTempFile) {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let file = NamedTempFile::new().unwrap();
+    let text = format!(
+        "{{apiVersion: v1, kind: Config, current-context: c, users: [],
+          clusters: [{{name: c, cluster: {{server: 'http://{}'}}}}], contexts: [{{name: c, context: {{cluster: c}}}}]}}",
+        listener.local_addr().unwrap()
+    );
+    std::fs::write(&file, text).unwrap();
+    (listener, file)
+}
+
+#[tokio::test]
+async fn the_first_list_of_a_watch_has_to_come_in_time() {
+    let (_listener, file) = silent().await;
+    let file = file.path().to_str().unwrap();
+    for command in [
+        &["watch"][..],
+        &["status", "--watch"],
+        &["status", "--watch", "-l", "app=demo"],
+    ] {
+        let args = [command, &["--request-timeout", "100ms", "--kubeconfig", file]].concat();
+        let ended = tokio::time::timeout(Duration::from_secs(10), plugin(&args)).await;
+        let ended = ended.unwrap_or_else(|_| panic!("{command:?} waits without end"));
+        assert!(
+            ended.failed
+                && ended
+                    .stderr
+                    .contains("did not answer within 100ms: raise --request-timeout"),
+            "{command:?}: {}",
+            ended.stderr
+        );
+    }
+}
+
+#[tokio::test]
+async fn a_watch_that_is_silent_is_no_failure() {
+    let stage = Stage::with(vec![held(KEY, "old", 4, json!({}))]).await;
+    let quiet = async {
+        #[expect(
+            clippy::disallowed_methods,
+            reason = "nothing happens for longer than a request may take"
+        )]
+        tokio::time::sleep(Duration::from_millis(600)).await;
+    };
+    let shown = stage
+        .run_during("watch -n default --request-timeout 200ms", quiet, |text| {
+            !text.is_empty()
+        })
+        .await;
+    assert_eq!(shown.lines().count(), 1, "{shown}");
+}
+
+#[tokio::test]
+async fn a_lease_that_nobody_knows_is_not_waited_for() {
+    let stage = Stage::with(vec![held(KEY, "old", 4, json!({}))]).await;
+    for command in ["watch nope -n default", "status nope -n default --watch"] {
+        let ended = tokio::time::timeout(Duration::from_secs(10), stage.run(command)).await;
+        let ended = ended.unwrap_or_else(|_| panic!("{command} waits without end"));
+        assert_eq!(ended.code, "1", "{command}");
+        assert_eq!(
+            ended.stderr,
+            "Error from server (NotFound): leases.coordination.k8s.io \"nope\" not found in namespace \"default\"\n"
+        );
+    }
+}
+
+#[tokio::test]
+async fn names_that_do_not_exist_are_refused() {
+    let stage = Stage::with(Vec::new()).await;
+    let mut refusals = String::new();
+    for args in [
+        "status --state Bogus",
+        "status --user nope",
+        "status --cluster nope",
+        "status --context nope",
+    ] {
+        let ended = stage.run(args).await;
+        assert_eq!((ended.code.as_str(), ended.stdout.as_str()), ("1", ""), "{args}");
+        refusals += &format!("$ kubectl leases {args}\n{}", ended.stderr);
+    }
+    insta::assert_snapshot!(refusals);
+}
+
+/// Each survey is of all leases: what comes at once is looked at once.
+#[tokio::test(start_paused = true)]
+async fn many_changes_are_looked_at_together() {
+    let server = ControlPlane::new();
+    let leases: Api<Lease> = Api::namespaced(server.client(), "default");
+    leases
+        .create(&PostParams::default(), &unread(held(KEY, "a", 2, json!({}))))
+        .await
+        .unwrap();
+    let cluster = Cluster::with_client(server.client(), Some("default"));
+    let looked = async |live: bool| {
+        let followed = Followed {
+            only: None,
+            selector: None,
+            strategy: Strategy::default(),
+            choice: Choice::default(),
+            live,
+        };
+        let mut printer = Printer::new(None, false, Shape::default());
+        let (mut out, mut err) = (Vec::new(), Vec::new());
+        let story = async {
+            pause().await;
+            for number in 0..200 {
+                let holder = json!({"spec": {"holderIdentity": format!("h{number}")}});
+                leases
+                    .patch("demo", &PatchParams::default(), &Patch::Merge(holder))
+                    .await
+                    .unwrap();
+            }
+            pause().await;
+        };
+        tokio::select! {
+            ended = follow(&cluster, &followed, &mut printer, &mut out, &mut err) => panic!("it should go on: {ended:?}"),
+            () = story => {}
+        }
+        String::from_utf8(out).unwrap()
+    };
+    let lines = looked(false).await;
+    assert!(lines.contains("h199") && lines.lines().count() < 10, "{lines}");
+    let painted = looked(true).await.matches("\u{1b}[H").count();
+    assert!(
+        (8..=14).contains(&painted),
+        "once a second, and not {painted} times"
+    );
 }

@@ -4,7 +4,10 @@ use kubectl_leases::choice::{Choice, Order};
 use kubectl_leases::output::{Format, Printer};
 use kubectl_leases::table::Shape;
 
-use crate::fixtures::{cluster, every_state, sample, survey};
+use serde_json::json;
+
+use crate::fixtures::{candidate, cluster, every_state, held, sample, survey};
+use crate::stage::Stage;
 
 fn table(format: Option<Format>, shape: Shape) -> String {
     let mut out = Vec::new();
@@ -140,7 +143,8 @@ fn a_live_table_is_painted_over_the_one_before() {
     let mut screen = avt::Terminal::new(120, 20).unwrap();
     for leases in [cluster(), sample()] {
         let mut out = Vec::new();
-        printer.repaint(&mut out, &survey(&leases).coordinated()).unwrap();
+        let statuses = survey(&leases).coordinated();
+        printer.repaint(&mut out, &statuses, Some((120, 20))).unwrap();
         screen.feed(String::from_utf8(out).unwrap().as_str());
     }
     let lines: Vec<String> = screen
@@ -156,6 +160,47 @@ fn a_live_table_is_painted_over_the_one_before() {
         lines[2..].iter().all(String::is_empty),
         "nothing of the longer table is left: {lines:#?}"
     );
+}
+
+#[test]
+fn a_live_table_has_the_size_of_the_terminal() {
+    let size = (60, 8);
+    let mut screen = avt::Terminal::new(size.0.into(), size.1.into()).unwrap();
+    let mut printer = Printer::new(Some(Format::Wide), false, Shape { color: true, ..ALL });
+    for _ in 0..2 {
+        let mut out = Vec::new();
+        let statuses = survey(&every_state()).coordinated();
+        printer.repaint(&mut out, &statuses, Some(size)).unwrap();
+        screen.feed(String::from_utf8(out).unwrap().as_str());
+    }
+    let lines: Vec<String> = screen.screen().visible_lines().map(|line| line.text()).collect();
+    insta::assert_snapshot!(lines.join("\n"));
+}
+
+#[tokio::test]
+async fn every_word_of_a_state_can_be_asked_for() {
+    let all = Choice {
+        all: true,
+        ..Choice::default()
+    };
+    for status in all.of(&survey(&[every_state(), cluster()].concat())) {
+        for word in status.state_words().split(',') {
+            let args = [
+                "kubectl-leases",
+                "status",
+                "--state",
+                word,
+                "--kubeconfig",
+                "/nonexistent",
+            ];
+            let ended = crate::errors::plugin(&args[1..]).await;
+            assert!(
+                ended.stderr.starts_with("error: kubeconfig"),
+                "{word}: {}",
+                ended.stderr
+            );
+        }
+    }
 }
 
 fn chosen(choice: &Choice) -> Vec<String> {
@@ -176,6 +221,7 @@ fn leases_are_chosen_and_sorted() {
             "fresh",
             "missing",
             "ordinary",
+            "overdue",
             "stuck",
             "unanswered",
             "unattended"
@@ -185,7 +231,7 @@ fn leases_are_chosen_and_sorted() {
         states: vec!["ending".to_owned(), "Missing".to_owned()],
         ..Choice::default()
     };
-    assert_eq!(chosen(&states), ["ending", "missing"]);
+    assert_eq!(chosen(&states), ["ending", "missing", "overdue"]);
     let by_state = Choice {
         order: Order::State,
         ..problems.clone()
@@ -234,4 +280,70 @@ fn columns_and_templates_of_ones_own() {
         "custom-columns=LEASE:.name,LEADER:.holder,WORDS:.conditions[*]"
     ));
     assert_eq!(text("jsonpath={.items[*].holder}"), "old paper bravo");
+}
+
+/// What can be written into a lease by whoever may write leases at all.
+const HOSTILE: &str = "evil\u{1b}]0;pwned\u{7}\u{1b}[2J\nkube-system   fine   Held\u{9b}31m\u{202e}";
+
+#[tokio::test]
+async fn what_a_lease_says_controls_no_terminal() {
+    let asked = json!({"coordinated-election.io/hold": format!("600s asked by {HOSTILE}")});
+    let mut leases = vec![
+        held("default/demo", HOSTILE, 4, asked),
+        held(
+            "default/other",
+            "alpha",
+            4,
+            json!({"coordinated-election.io/pin": HOSTILE}),
+        ),
+        candidate("default/alpha", "default/demo,default/other", "1.29", "1.29", 3),
+    ];
+    let versions = leases[2].metadata.annotations.as_mut().unwrap();
+    versions.insert(
+        "coordination.k8s.io/binary-version".to_owned(),
+        HOSTILE.to_owned(),
+    );
+    let stage = Stage::with(leases).await;
+    let commands = [
+        "status",
+        "status -o wide",
+        "status demo",
+        "status other",
+        "status -o custom-columns=H:.holder,N:.name",
+        "explain demo",
+        "explain other",
+        "candidates",
+        "doctor",
+        "timeline demo",
+        "pin demo alpha --dry-run",
+    ];
+    let mut shown = String::new();
+    for command in commands {
+        let ended = stage.run(&format!("{command} -n default")).await;
+        for text in [&ended.stdout, &ended.stderr] {
+            let bad = text.chars().find(|letter| {
+                *letter != '\n' && (letter.is_control() || matches!(letter, '\u{200e}'..='\u{202e}'))
+            });
+            assert_eq!(bad, None, "{command}: {text:?}");
+            let forged = text.lines().any(|line| line.starts_with("kube-system   fine"));
+            assert!(!forged, "{command} lets a lease begin a line:\n{text}");
+        }
+        if command == "status" || command == "status -o wide" {
+            shown += &ended.stdout;
+        }
+    }
+    insta::assert_snapshot!(shown);
+    // What machines read is what was written.
+    let json = stage.run("status demo -n default -o jsonpath={.holder}").await;
+    assert_eq!(json.stdout, HOSTILE);
+}
+
+#[tokio::test]
+async fn watch_lets_no_lease_control_the_terminal() {
+    let stage = Stage::with(vec![held("default/demo", HOSTILE, 4, json!({}))]).await;
+    let line = stage
+        .run_during("watch -n default", async {}, |text| text.ends_with('\n'))
+        .await;
+    assert!(line.contains("evil\\u{1b}]0;pwned\\u{7}"), "{line:?}");
+    assert_eq!(line.lines().count(), 1, "{line:?}");
 }
