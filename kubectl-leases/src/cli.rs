@@ -120,7 +120,10 @@ pub async fn run(
     let err = &mut Plain(err);
     let mut args: Vec<OsString> = args.into_iter().collect();
     if args.first().is_some_and(|program| complete::is_called(program)) {
-        return complete::run(args.split_off(1), out).await;
+        return complete::run(Asker::Kubectl, args.split_off(1), out).await;
+    }
+    if args.get(1).is_some_and(|word| word == complete::ASKED) {
+        return complete::run(Asker::Script, args.split_off(2), out).await;
     }
     let command = match Cli::try_parse_from(args) {
         Ok(cli) => cli.command,
@@ -152,9 +155,6 @@ pub async fn run(
     }
 }
 
-/// Says what went wrong.
-pub fn complain(err: &mut impl Write, error: &impl Display) -> ExitCode {
-    // Nothing is left to be said when stderr itself is gone.
 /// An output for sentences alone: what a lease says in them controls no terminal.
 struct Plain<'a, W>(&'a mut W);
 
@@ -170,6 +170,9 @@ impl<W: Write> Write for Plain<'_, W> {
     }
 }
 
+/// Says what went wrong.
+pub fn complain(err: &mut impl Write, error: &impl Display) -> ExitCode {
+    // Nothing is left to be said when stderr itself is gone.
     let _ = writeln!(err, "{error}");
     ExitCode::FAILURE
 }

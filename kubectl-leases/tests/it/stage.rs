@@ -20,14 +20,18 @@ use tower::ServiceBuilder;
 
 use crate::fixtures::NOW;
 
-/// The `Date` of every answer.
+/// The `Date` of every answer, until another one is told.
 const DATE: &str = "Fri, 01 May 2026 12:00:00 GMT";
+
+/// What stands in every answer.
+type Date = Arc<Mutex<HeaderValue>>;
 
 /// A cluster to run the plugin against.
 pub(crate) struct Stage {
     pub(crate) plane: ControlPlane,
     kubeconfig: tempfile::NamedTempFile,
     addr: SocketAddr,
+    date: Date,
 }
 
 /// An output that can be read while it is written.
@@ -68,8 +72,9 @@ impl Stage {
         simulate_wall(now());
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let addr = listener.local_addr().unwrap();
+        let date = Arc::new(Mutex::new(HeaderValue::from_static(DATE)));
         #[expect(clippy::disallowed_methods, reason = "the server of this test")]
-        tokio::spawn(serve(listener, plane.service()));
+        tokio::spawn(serve(listener, plane.service(), date.clone()));
         let mut kubeconfig = tempfile::NamedTempFile::new().unwrap();
         write!(
             kubeconfig,
@@ -82,7 +87,14 @@ impl Stage {
             plane,
             kubeconfig,
             addr,
+            date,
         }
+    }
+
+    /// Lets every answer from now on have this time.
+    pub(crate) fn tell_time(&self, now: Timestamp) {
+        let date = now.strftime("%a, %d %b %Y %H:%M:%S GMT").to_string();
+        *self.date.lock().unwrap() = HeaderValue::from_str(&date).unwrap();
     }
 
     /// Runs the plugin.
@@ -159,6 +171,11 @@ impl Stage {
     /// The kubeconfig that leads here.
     pub(crate) fn kubeconfig(&self) -> &str {
         self.kubeconfig.path().to_str().unwrap()
+    }
+
+    /// Where it listens.
+    pub(crate) const fn addr(&self) -> SocketAddr {
+        self.addr
     }
 
     /// How many watches were asked for.
@@ -279,12 +296,11 @@ pub(crate) async fn put(plane: &ControlPlane, mut lease: Lease) {
     simulate_wall(now());
 }
 
-async fn serve(listener: TcpListener, service: ApiService) {
+async fn serve(listener: TcpListener, service: ApiService, date: Date) {
     let dated = ServiceBuilder::new()
-        .map_response(|mut response: http::Response<local_controlplane::ApiBody>| {
-            response
-                .headers_mut()
-                .insert(header::DATE, HeaderValue::from_static(DATE));
+        .map_response(move |mut response: http::Response<local_controlplane::ApiBody>| {
+            let date = date.lock().unwrap().clone();
+            response.headers_mut().insert(header::DATE, date);
             response
         })
         .service(service);
