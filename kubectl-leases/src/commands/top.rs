@@ -7,8 +7,10 @@ use std::time::Duration;
 use clap::Args;
 use crossterm::event::{Event as Input, EventStream, KeyCode, KeyEvent, KeyEventKind, KeyModifiers};
 use election_core::{LeaseKey, Strategy};
-use futures::StreamExt;
+use futures::future::{Fuse, FusedFuture};
+use futures::{FutureExt, StreamExt};
 use k8s_openapi::api::coordination::v1::Lease;
+use tokio::time::MissedTickBehavior;
 
 use super::steering::Steering;
 use crate::cli::{Found, Terminal};
@@ -16,7 +18,7 @@ use crate::cluster::{Cluster, Error};
 use crate::connection::{Connection, Place, Session};
 use crate::electors::Electors;
 use crate::follow::Seen;
-use crate::moment::Moment;
+use crate::moment::{Moment, Stopwatch};
 use crate::steer::Wish;
 use crate::survey::Survey;
 use crate::top::screen::draw;
@@ -27,8 +29,12 @@ Examples:
   # Every election of the cluster.
   kubectl leases top -A
 
-Keys: up and down (or k and j) select, enter (or e) explains, esc goes back,
-d asks the leader to step down, p shows only problems, q (or ctrl-c) quits.
+Keys: up and down (or k and j), page up and page down, home and end (or g and G)
+select; enter (or e) explains, esc goes back, d asks the leader to step down,
+p shows only problems, q (or ctrl-c) quits.
+
+A server that does not answer is named above the table, and what is shown then
+is grey. NEXT is who would lead if the holder stopped now.
 
 SILENCE is a bar for each second: the longer nobody renewed, the higher; a full
 one is expired.
@@ -50,6 +56,8 @@ pub(crate) struct Top {
 
 /// How often it is looked.
 const MOMENT: Duration = Duration::from_secs(1);
+/// A server that has not answered for so long is said to be silent.
+const PATIENCE: Duration = Duration::from_secs(3);
 /// After so many moments the electors are asked for again.
 const ASK_ELECTORS: u32 = 5;
 
@@ -80,7 +88,13 @@ impl Top {
         let mut leases = pin!(cluster.watch());
         let mut keys = EventStream::new();
         let mut moments = tokio::time::interval(MOMENT);
+        // A machine that slept draws once, not for each second that it missed.
+        moments.set_missed_tick_behavior(MissedTickBehavior::Delay);
         let (mut seen, mut count) = (Seen::<Lease>::default(), 0_u32);
+        // Requests run beside the keys: a server that hangs is shown, and left with `q`.
+        let mut asked = pin!(Fuse::terminated());
+        let mut stepped_down = pin!(Fuse::terminated());
+        let mut since = Stopwatch::start();
         loop {
             tokio::select! {
                 event = leases.next() => {
@@ -95,26 +109,40 @@ impl Top {
                     }
                     self.look(cluster, &seen, &mut model);
                 }
+                answer = &mut asked => {
+                    model.silent(None);
+                    match answer {
+                        Ok(electors) => {
+                            model.electors(electors);
+                            model.complain(None);
+                        }
+                        Err(error) => model.complain(Some(Error::to_string(&error))),
+                    }
+                }
+                said = &mut stepped_down => model.say(said),
                 _ = moments.tick() => {
                     count = count.wrapping_add(1);
-                    if count.is_multiple_of(ASK_ELECTORS) {
-                        match Electors::ask(cluster).await {
-                            Ok(electors) => model.electors(electors),
-                            Err(error) => model.complain(Some(error.to_string())),
+                    if asked.is_terminated() {
+                        if count.is_multiple_of(ASK_ELECTORS) {
+                            since = Stopwatch::start();
+                            asked.set(Electors::ask(cluster).fuse());
                         }
+                    } else if since.elapsed() >= PATIENCE {
+                        model.silent(Some(since.elapsed()));
                     }
                     if seen.is_complete() {
                         self.look(cluster, &seen, &mut model);
                     }
                 }
                 input = keys.next() => match input {
-                    Some(Ok(Input::Key(key))) if key.kind != KeyEventKind::Release && model.question().is_some() => {
-                        if let Some(lease) = model.answer(key.code == KeyCode::Char('y')) {
-                            let said = step_down(cluster, &lease).await;
-                            model.say(said);
-                        }
-                    }
                     Some(Ok(Input::Key(key))) if key.kind != KeyEventKind::Release => match meaning(key) {
+                        Some(Key::Interrupt) => return Ok(Found::Answer),
+                        _ if model.question().is_some() => {
+                            if let Some(lease) = model.answer(key.code == KeyCode::Char('y')) {
+                                model.say(format!("asking for {lease}…"));
+                                stepped_down.set(step_down(cluster, lease, self.strategy).fuse());
+                            }
+                        }
                         Some(Key::Quit) => return Ok(Found::Answer),
                         Some(Key::Ask(ask)) => model.ask(ask),
                         None => continue,
@@ -124,6 +152,8 @@ impl Top {
                     None => return Ok(Found::Answer),
                 },
             }
+            let size = screen.size()?;
+            model.resize(size.width, size.height);
             screen.draw(|frame| draw(frame, &model))?;
         }
     }
@@ -134,14 +164,14 @@ impl Top {
     }
 }
 
-/// What came of it, in a line.
-async fn step_down(cluster: &Cluster, lease: &LeaseKey) -> String {
+/// What came of it, in a sentence.
+async fn step_down(cluster: &Cluster, lease: LeaseKey, strategy: Strategy) -> String {
     let session = Session {
         cluster: cluster.clone(),
         namespace: lease.namespace().to_owned(),
         everywhere: false,
     };
-    let steering = Steering::confirmed(Strategy::default());
+    let steering = Steering::confirmed(strategy);
     let (mut out, mut err) = (Vec::new(), Vec::new());
     let wish = Wish::StepDown { to: None };
     let done = steering
@@ -158,11 +188,13 @@ async fn step_down(cluster: &Cluster, lease: &LeaseKey) -> String {
         |error| error.to_string(),
         |_| String::from_utf8_lossy(&out).into_owned(),
     );
-    text.lines().next().unwrap_or_default().to_owned()
+    text.lines().collect::<Vec<_>>().join(". ")
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Key {
+    /// Even while there is a question.
+    Interrupt,
     Quit,
     Ask(Ask),
 }
@@ -170,10 +202,14 @@ enum Key {
 fn meaning(key: KeyEvent) -> Option<Key> {
     let control = key.modifiers.contains(KeyModifiers::CONTROL);
     match key.code {
-        KeyCode::Char('c' | 'd') if control => Some(Key::Quit),
+        KeyCode::Char('c' | 'd') if control => Some(Key::Interrupt),
         KeyCode::Char('q') => Some(Key::Quit),
         KeyCode::Up | KeyCode::Char('k') => Some(Key::Ask(Ask::Up)),
         KeyCode::Down | KeyCode::Char('j') => Some(Key::Ask(Ask::Down)),
+        KeyCode::PageUp => Some(Key::Ask(Ask::PageUp)),
+        KeyCode::PageDown | KeyCode::Char(' ') => Some(Key::Ask(Ask::PageDown)),
+        KeyCode::Home | KeyCode::Char('g') => Some(Key::Ask(Ask::First)),
+        KeyCode::End | KeyCode::Char('G') => Some(Key::Ask(Ask::Last)),
         KeyCode::Enter | KeyCode::Char('e') => Some(Key::Ask(Ask::Open)),
         KeyCode::Esc | KeyCode::Backspace | KeyCode::Left => Some(Key::Ask(Ask::Close)),
         KeyCode::Char('p') => Some(Key::Ask(Ask::Problems)),

@@ -4,12 +4,14 @@
 //! come from `commands/top.rs`.
 
 use std::collections::{BTreeMap, VecDeque};
+use std::time::Duration;
 
 use election_core::LeaseKey;
 
 use crate::electors::Electors;
 use crate::explain::{explain, print};
-use crate::survey::Survey;
+use crate::forecast::{Fate, forecast};
+use crate::survey::{NOW, Survey};
 use crate::view::LeaseStatus;
 
 pub mod screen;
@@ -29,6 +31,10 @@ pub struct Model {
     electors: Electors,
     history: BTreeMap<LeaseKey, VecDeque<u64>>,
     complaint: Option<String>,
+    /// For how long the server has not answered, if it should have.
+    silent: Option<Duration>,
+    /// How many columns and lines the table, or the text, has.
+    size: (u16, u16),
     /// The lease whose leader is to step down, if somebody confirms it.
     asking: Option<(LeaseKey, String)>,
     /// What was done last.
@@ -40,8 +46,6 @@ pub struct Model {
 pub struct Row {
     /// What is said about it.
     pub status: LeaseStatus,
-    /// Who would be next.
-    pub next: Option<String>,
     /// At each of the last moments, how much of its duration had passed since the last renewal, in eighths.
     pub renewals: Vec<u64>,
 }
@@ -53,6 +57,14 @@ pub enum Ask {
     Up,
     /// The line below, or the text below.
     Down,
+    /// A screen above.
+    PageUp,
+    /// A screen below.
+    PageDown,
+    /// The first line.
+    First,
+    /// The last line.
+    Last,
     /// Explain the selected lease.
     Open,
     /// Back to the table.
@@ -74,6 +86,8 @@ impl Default for Model {
             electors: Electors::NoLease,
             history: BTreeMap::new(),
             complaint: None,
+            silent: None,
+            size: (u16::MAX, u16::MAX),
             asking: None,
             said: None,
         }
@@ -106,6 +120,22 @@ impl Model {
         self.complaint = complaint;
     }
 
+    /// Says for how long the server has not answered, or that it has.
+    pub const fn silent(&mut self, since: Option<Duration>) {
+        self.silent = since;
+    }
+
+    /// Whether what is shown may not be so any more.
+    #[must_use]
+    pub const fn is_stale(&self) -> bool {
+        self.silent.is_some()
+    }
+
+    /// Takes in how large the terminal is.
+    pub const fn resize(&mut self, columns: u16, lines: u16) {
+        self.size = (columns, lines);
+    }
+
     /// Whose lease it is that somebody is asked about, and the question.
     #[must_use]
     pub const fn question(&self) -> Option<&(LeaseKey, String)> {
@@ -125,11 +155,11 @@ impl Model {
     /// Does what a person asks for.
     pub fn ask(&mut self, ask: Ask) {
         self.said = None;
+        if let Some(steps) = self.steps(ask) {
+            self.go(steps);
+            return;
+        }
         match (ask, &mut self.open) {
-            (Ask::Up, Some((_, scrolled))) => *scrolled = scrolled.saturating_sub(1),
-            (Ask::Down, Some((_, scrolled))) => *scrolled = scrolled.saturating_add(1),
-            (Ask::Up, None) => self.selected = self.selected.saturating_sub(1),
-            (Ask::Down, None) => self.selected = (self.selected + 1).min(self.rows.len().saturating_sub(1)),
             (Ask::Open, None) => self.open = self.rows.get(self.selected).map(|row| (key_of(&row.status), 0)),
             (Ask::Close, _) => self.open = None,
             (Ask::Problems, None) => {
@@ -142,19 +172,80 @@ impl Model {
                 let row = self.rows.get(self.selected);
                 self.asking = row.filter(|row| row.status.state == "Held").map(|row| {
                     let (key, holder) = (key_of(&row.status), row.status.holder.as_deref().unwrap_or("?"));
-                    let next = row.next.as_deref().unwrap_or("nobody");
+                    let next = self.next(row).unwrap_or_else(|| "nobody".to_owned());
                     let question = format!("Ask {holder} to step down from {key}? Next is {next}. [y/N]");
                     (key, question)
                 });
             }
-            (Ask::Open | Ask::Problems | Ask::StepDown, Some(_)) => {}
+            _ => {}
         }
+    }
+
+    /// How many lines further down, if it is a way to go.
+    fn steps(&self, ask: Ask) -> Option<isize> {
+        let page = isize::from(i16::try_from(self.page().max(1)).unwrap_or(i16::MAX));
+        match ask {
+            Ask::Up => Some(-1),
+            Ask::Down => Some(1),
+            Ask::PageUp => Some(-page),
+            Ask::PageDown => Some(page),
+            Ask::First => Some(isize::MIN),
+            Ask::Last => Some(isize::MAX),
+            Ask::Open | Ask::Close | Ask::Problems | Ask::StepDown => None,
+        }
+    }
+
+    fn go(&mut self, steps: isize) {
+        let below = self.below();
+        match &mut self.open {
+            Some((_, scrolled)) => {
+                let at = usize::from(*scrolled).saturating_add_signed(steps).min(below);
+                *scrolled = u16::try_from(at).unwrap_or(u16::MAX);
+            }
+            None => {
+                let last = self.rows.len().saturating_sub(1);
+                self.selected = self.selected.saturating_add_signed(steps).min(last);
+            }
+        }
+    }
+
+    /// The lines of a table or text, without what is around it.
+    fn page(&self) -> u16 {
+        self.size.1.saturating_sub(screen::around(self))
+    }
+
+    /// How far the open text can be scrolled: until its last line is the last one on the screen.
+    fn below(&self) -> usize {
+        let width = usize::from(self.size.0).max(1);
+        let text = self.text().map(|(text, _)| text).unwrap_or_default();
+        let lines = text
+            .lines()
+            .map(|line| line.chars().count().div_ceil(width).max(1));
+        lines.sum::<usize>().saturating_sub(usize::from(self.page()))
     }
 
     /// The lines of the table.
     #[must_use]
     pub fn rows(&self) -> &[Row] {
         &self.rows
+    }
+
+    /// The lines that have room, and which of all is the first of them. The selected one is among them.
+    #[must_use]
+    pub fn shown(&self) -> (&[Row], usize) {
+        let room = usize::from(self.page().max(1));
+        let first = (self.selected + 1).saturating_sub(room);
+        let end = self.rows.len().min(first + room);
+        (&self.rows[first.min(end)..end], first)
+    }
+
+    /// Who would lead if the holder, or who has the offer, stopped now. The election is played on for that, which is too much
+    /// for thousands of lines that nobody sees.
+    #[must_use]
+    pub fn next(&self, row: &Row) -> Option<String> {
+        let (survey, key) = (self.survey.as_ref()?, key_of(&row.status));
+        let (election, candidates) = (survey.election_now(&key), survey.candidates_of(&key));
+        forecast(election, candidates, NOW, Fate::Stops).leader
     }
 
     /// Which line is selected.
@@ -181,7 +272,6 @@ impl Model {
         statuses.retain(|status| !self.problems_only || status.is_problem());
         let history = &self.history;
         let row = |status: LeaseStatus| Row {
-            next: next(&status),
             renewals: history
                 .get(&key_of(&status))
                 .map(|history| history.iter().copied().collect())
@@ -195,16 +285,6 @@ impl Model {
 
 fn key_of(status: &LeaseStatus) -> LeaseKey {
     LeaseKey::new(&status.namespace, &status.name)
-}
-
-/// The best of those that could lead and do not.
-fn next(status: &LeaseStatus) -> Option<String> {
-    let preferred = status.preferred_holder.clone();
-    let others = status
-        .candidates
-        .iter()
-        .filter(|candidate| candidate.live && Some(&candidate.identity) != status.holder.as_ref());
-    preferred.or_else(|| others.map(|candidate| candidate.identity.clone()).next())
 }
 
 /// Eighths of the duration without a renewal; 8 is expired.

@@ -1,8 +1,5 @@
 //! `top`: what it draws, and the program on a real terminal.
 
-use std::fs::File;
-use std::io::{Read, Write};
-use std::process::Stdio;
 use std::time::Duration;
 
 use kubectl_leases::electors::Electors;
@@ -10,13 +7,12 @@ use kubectl_leases::top::screen::draw;
 use kubectl_leases::top::{Ask, Model};
 use ratatui::Terminal;
 use ratatui::backend::TestBackend;
-use rustix::pty::{OpenptFlags, grantpt, openpt, ptsname, unlockpt};
-use rustix::termios::{Winsize, tcsetwinsize};
-use tokio::process::{Child, Command};
-use tokio::sync::mpsc;
+use ratatui::style::Color;
+use tokio::process::Command;
 
-use crate::fixtures::{every_state, held, sample, survey};
-use crate::stage::Stage;
+use crate::fixtures::{candidate, every_state, held, sample, survey};
+use crate::stage::{Stage, documented};
+use crate::tools::{Desk, Door, Pty, Tmux};
 use serde_json::json;
 
 fn drawn(model: &Model) -> String {
@@ -63,12 +59,113 @@ fn keys_select_explain_and_filter() {
         "{text}"
     );
     model.ask(Ask::Down);
+    assert_eq!(model.text().unwrap().1, 0, "all of it is on the screen");
+    model.resize(130, 12);
+    model.ask(Ask::Down);
     assert_eq!(model.text().unwrap().1, 1);
+    model.ask(Ask::Last);
+    let (text, scrolled) = model.text().unwrap();
+    assert_eq!(
+        usize::from(scrolled),
+        text.lines().count() - 9,
+        "the last line is at the bottom"
+    );
+    model.ask(Ask::PageUp);
+    assert_eq!(model.text().unwrap().1, scrolled - 9);
+    model.ask(Ask::First);
+    assert_eq!(model.text().unwrap().1, 0);
     assert!(drawn(&model).contains("esc back"));
     model.ask(Ask::Close);
     model.ask(Ask::Problems);
     assert!(model.rows().len() < all && model.rows().iter().all(|row| row.status.is_problem()));
     assert!(model.selected() < model.rows().len(), "what is selected is there");
+}
+
+#[test]
+fn pages_are_as_long_as_the_terminal() {
+    let mut model = model();
+    model.resize(100, 8);
+    let names = |model: &Model| {
+        let (shown, first) = model.shown();
+        let name = |row: &kubectl_leases::top::Row| row.status.name.clone();
+        (
+            shown.iter().map(name).collect::<Vec<_>>(),
+            model.selected() - first,
+        )
+    };
+    assert_eq!(
+        names(&model),
+        (
+            ["blanked", "ending", "expired", "fresh", "held"]
+                .map(String::from)
+                .to_vec(),
+            0
+        )
+    );
+    model.ask(Ask::PageDown);
+    assert_eq!((model.selected(), names(&model).1), (5, 4));
+    model.ask(Ask::Last);
+    assert_eq!((model.selected(), names(&model).1), (model.rows().len() - 1, 4));
+    model.ask(Ask::PageUp);
+    assert_eq!(model.selected(), model.rows().len() - 6);
+    model.ask(Ask::First);
+    assert_eq!(model.selected(), 0);
+}
+
+#[test]
+fn next_is_who_would_lead_if_the_holder_stopped() {
+    let mut leases = every_state();
+    leases.retain(|lease| lease.metadata.name.as_deref() == Some("pinned"));
+    let leads = "default/pinned";
+    leases.extend(["better", "worse"].map(|name| {
+        let version = if name == "better" { "1.29" } else { "1.31" };
+        candidate(&format!("default/{name}"), leads, version, version, 3)
+    }));
+    leases.push(candidate("default/new", leads, "1.30", "1.30", 3));
+    let mut model = Model::default();
+    model.look(survey(&leases));
+    assert_eq!(model.next(&model.rows()[0]).as_deref(), Some("better"));
+    // Who is asked to step down leads only if nobody else can, which the order of candidates does not show.
+    let stepping = json!({"coordinated-election.io/step-down": "better/1 asked by alice"});
+    leases.retain(|lease| lease.metadata.name.as_deref() != Some("pinned"));
+    leases.push(held(leads, "new", 2, stepping));
+    model.look(survey(&leases));
+    assert_eq!(model.next(&model.rows()[0]).as_deref(), Some("worse"));
+}
+
+#[test]
+fn a_silent_server_is_said_and_nothing_is_green() {
+    let mut model = model();
+    model.silent(Some(Duration::from_secs(7)));
+    let mut terminal = Terminal::new(TestBackend::new(130, 20)).unwrap();
+    terminal.draw(|frame| draw(frame, &model)).unwrap();
+    let shown = terminal.backend();
+    assert!(
+        shown
+            .to_string()
+            .contains("STALE: the server has not answered for 7s"),
+        "{shown}"
+    );
+    let green = shown
+        .buffer()
+        .content()
+        .iter()
+        .any(|cell| cell.fg == Color::Green);
+    assert!(!green, "nothing is known to be well");
+}
+
+#[test]
+fn what_a_person_has_to_read_is_not_cut() {
+    let mut model = model();
+    model.resize(80, 20);
+    model.say("Error from server (Forbidden): leases is forbidden; This command needs update on leases.coordination.k8s.io".to_owned());
+    let mut terminal = Terminal::new(TestBackend::new(80, 20)).unwrap();
+    terminal.draw(|frame| draw(frame, &model)).unwrap();
+    let shown = terminal.backend().to_string();
+    assert!(
+        shown.contains("command needs update") && shown.contains("on leases.coordination.k8s.io"),
+        "{shown}"
+    );
 }
 
 #[test]
@@ -87,86 +184,6 @@ async fn without_a_terminal_it_says_what_to_use_instead() {
         "{}",
         ended.stderr
     );
-}
-
-/// A program on a terminal of 100 columns and 24 lines.
-struct Pty {
-    keys: File,
-    output: mpsc::UnboundedReceiver<Vec<u8>>,
-    screen: avt::Terminal,
-    raw: String,
-}
-
-impl Pty {
-    fn start(mut command: Command) -> (Self, Child) {
-        let master = openpt(OpenptFlags::RDWR | OpenptFlags::NOCTTY | OpenptFlags::CLOEXEC).unwrap();
-        grantpt(&master).unwrap();
-        unlockpt(&master).unwrap();
-        let slave = ptsname(&master, Vec::new()).unwrap().into_string().unwrap();
-        let slave = File::options().read(true).write(true).open(slave).unwrap();
-        let size = Winsize {
-            ws_row: 24,
-            ws_col: 100,
-            ws_xpixel: 0,
-            ws_ypixel: 0,
-        };
-        tcsetwinsize(&slave, size).unwrap();
-        let end = || Stdio::from(slave.try_clone().unwrap());
-        let ends = command.stdin(end()).stdout(end()).stderr(end());
-        let child = ends.kill_on_drop(true).spawn().unwrap();
-        let keys = File::from(master);
-        let mut reader = keys.try_clone().unwrap();
-        let (sender, output) = mpsc::unbounded_channel();
-        tokio::task::spawn_blocking(move || {
-            let mut bytes = [0; 4096];
-            // The end of the program is an error here.
-            while let Ok(length @ 1..) = reader.read(&mut bytes) {
-                if sender.send(bytes[..length].to_vec()).is_err() {
-                    break;
-                }
-            }
-        });
-        let pty = Self {
-            keys,
-            output,
-            screen: avt::Terminal::new(100, 24).unwrap(),
-            raw: String::new(),
-        };
-        (pty, child)
-    }
-
-    fn text(&self) -> String {
-        let lines = self.screen.screen().visible_lines();
-        lines
-            .map(|line| format!("{}\n", line.text().trim_end()))
-            .collect()
-    }
-
-    /// Waits until the screen is as wanted.
-    async fn until(&mut self, what: &str, wanted: impl Fn(&str) -> bool) {
-        let shown = tokio::time::timeout(Duration::from_secs(20), async {
-            while !wanted(&self.text()) {
-                let Some(bytes) = self.output.recv().await else {
-                    return false;
-                };
-                let text = String::from_utf8_lossy(&bytes).into_owned();
-                self.screen.feed(text.as_str());
-                self.raw.push_str(&text);
-            }
-            true
-        });
-        let shown = shown.await;
-        assert_eq!(
-            shown,
-            Ok(true),
-            "{what} should be on the screen:\n{}",
-            self.text()
-        );
-    }
-
-    fn press(&mut self, keys: &str) {
-        self.keys.write_all(keys.as_bytes()).unwrap();
-    }
 }
 
 #[tokio::test]
@@ -234,5 +251,143 @@ async fn on_a_real_terminal_it_shows_explains_and_quits_cleanly() {
     assert!(
         pty.raw.contains("\u{1b}[?1049h") && pty.raw.trim_end().contains("\u{1b}[?1049l"),
         "the screen is given back"
+    );
+}
+
+/// A screen with the ages and bars of one moment: how long the test has taken until then is not what is tested.
+fn at_rest(screen: &str) -> String {
+    let mut shown = String::new();
+    for line in screen.lines() {
+        let mut words: Vec<String> = line.split(' ').map(str::to_owned).collect();
+        for at in 0..words.len() {
+            let before = if at == 0 { "" } else { words[at - 1].as_str() };
+            let next = words.get(at + 1).map(String::as_str).unwrap_or_default();
+            let seconds = words[at].trim_end_matches([',', ')']).strip_suffix('s');
+            let (is_age, is_number) = (seconds.is_some_and(is_number), is_number(&words[at]));
+            let rest = match (before, next) {
+                (_, next) if is_age && next.starts_with("ago") => "4s",
+                ("in", "unless") | ("after", _) if is_age => "11s",
+                (_, "s;") if is_number => "400",
+                _ if words[at].starts_with(|bar| ('▁'..='█').contains(&bar)) => "▂▂▃▃▁▁▂▂▃▃",
+                _ => continue,
+            };
+            words[at] = rest.to_owned();
+        }
+        let line = words.join(" ");
+        shown.push_str(line.trim_end());
+        shown.push('\n');
+    }
+    shown
+}
+
+fn is_number(text: &str) -> bool {
+    !text.is_empty() && text.chars().all(|letter| letter.is_ascii_digit())
+}
+
+#[tokio::test]
+async fn in_tmux_it_shows_explains_filters_and_asks() {
+    let stage = Stage::with([every_state(), sample()].concat()).await;
+    let desk = Desk::new(&stage).await;
+    let Some(tmux) = Tmux::start(&desk, (100, 24), &desk.typed("top -A")).await else {
+        return;
+    };
+    let table = tmux
+        .until("the table", |text| {
+            text.contains("unattended") && text.contains("elector-1 acts")
+        })
+        .await;
+    documented("top", &at_rest(&table));
+    insta::assert_snapshot!("tmux_table", at_rest(&table));
+
+    tmux.press(&["End"]).await;
+    tmux.press(&["Enter"]).await;
+    let why = tmux
+        .until("why", |text| text.contains(" why ") && text.contains("esc back"))
+        .await;
+    documented("top-why", &at_rest(&why));
+    insta::assert_snapshot!("tmux_why", at_rest(&why));
+    tmux.press(&["PageDown"]).await;
+    let below = tmux
+        .until("the end of the text", |text| {
+            text.contains("What would change it:")
+        })
+        .await;
+    insta::assert_snapshot!("tmux_why_below", at_rest(&below));
+
+    tmux.press(&["Escape"]).await;
+    tmux.until("the table again", |text| text.contains("enter explain"))
+        .await;
+    tmux.press(&["d"]).await;
+    let question = tmux.until("a question", |text| text.contains("[y/N]")).await;
+    insta::assert_snapshot!("tmux_question", at_rest(&question));
+    tmux.press(&["n"]).await;
+    tmux.until("no question", |text| !text.contains("[y/N]")).await;
+
+    tmux.press(&["p"]).await;
+    let problems = tmux.until("only problems", |text| !text.contains("pinned")).await;
+    insta::assert_snapshot!("tmux_problems", at_rest(&problems));
+
+    tmux.resize(60, 8).await;
+    tmux.press(&["End"]).await;
+    let small = tmux
+        .until("the last line", |text| text.contains("unattended"))
+        .await;
+    assert!(small.contains("NAMESPACE") && small.contains("quit"), "{small}");
+
+    tmux.press(&["q"]).await;
+    tmux.until("the shell", |text| text.starts_with("ended with 0\n"))
+        .await;
+}
+
+#[tokio::test]
+async fn in_tmux_a_refusal_names_the_permission() {
+    let stage = Stage::with(sample()).await;
+    crate::steer::bind(&stage, "vera", "coordinated-election-viewer").await;
+    let desk = Desk::new(&stage).await;
+    let typed = desk.typed("top -n kube-system --as vera");
+    let Some(tmux) = Tmux::start(&desk, (80, 24), &typed).await else {
+        return;
+    };
+    tmux.until("the table", |text| text.contains("sample-controller"))
+        .await;
+    tmux.press(&["d"]).await;
+    tmux.until("a question", |text| text.contains("[y/N]")).await;
+    tmux.press(&["y"]).await;
+    let refused = tmux.until("a refusal", |text| text.contains("bind a role")).await;
+    insta::assert_snapshot!("tmux_refused", at_rest(&refused));
+    tmux.press(&["C-c"]).await;
+    tmux.until("the shell", |text| text.contains("ended with 0"))
+        .await;
+}
+
+#[tokio::test]
+async fn in_tmux_a_server_that_hangs_is_shown_and_left() {
+    let stage = Stage::with(sample()).await;
+    let (desk, door) = (Desk::new(&stage).await, Door::to(&stage).await);
+    let typed = desk.typed(&format!("top -A --kubeconfig {}", door.kubeconfig()));
+    let Some(tmux) = Tmux::start(&desk, (100, 24), &typed).await else {
+        return;
+    };
+    tmux.until("the table", |text| text.contains("sample-controller"))
+        .await;
+    door.block();
+    let stale = tmux
+        .until("that it is stale", |text| text.contains("STALE"))
+        .await;
+    assert!(stale.contains("the server has not answered for"), "{stale}");
+    tmux.press(&["d"]).await;
+    tmux.until("a question", |text| text.contains("[y/N]")).await;
+    tmux.press(&["y"]).await;
+    tmux.until("that it is asked", |text| {
+        text.contains("asking for kube-system/sample-controller")
+    })
+    .await;
+    let pressed = tokio::time::Instant::now();
+    tmux.press(&["q"]).await;
+    tmux.until("the shell", |text| text.contains("ended with 0"))
+        .await;
+    assert!(
+        pressed.elapsed() < Duration::from_secs(5),
+        "it waits for no answer"
     );
 }
