@@ -313,7 +313,7 @@ impl Cluster {
         Ok(found.iter().map(key).collect())
     }
 
-    /// The Leases as they change, from a consistent list on.
+    /// The Leases as they change, from a consistent list on. Each page of a list has to come in time; a watch may be silent.
     pub fn watch(&self) -> impl Stream<Item = Result<watcher::Event<Lease>, Error>> + use<> {
         self.watched(watcher::Config::default())
     }
@@ -357,7 +357,6 @@ impl Cluster {
         &self,
         selector: Option<&str>,
     ) -> impl Stream<Item = Result<watcher::Event<Lease>, Error>> + use<> {
-        let cluster = self.clone();
         match selector {
             None => futures::stream::pending().left_stream(),
             Some(selector) => self
@@ -399,6 +398,7 @@ impl Cluster {
             },
             kube::Error::Api(status) if status.code == 403 => Error::Forbidden {
                 message: status.message.clone(),
+                needs: READ_LEASES,
             },
             kube::Error::Api(status) => Error::Refused {
                 reason: status.reason.clone(),
@@ -433,7 +433,6 @@ impl Cluster {
 /// The groups that a server gives a service account, which a review has to name.
 fn groups_of(user: &str) -> Vec<String> {
     let everybody = "system:authenticated".to_owned();
-                needs: READ_LEASES,
     let account = user
         .strip_prefix("system:serviceaccount:")
         .and_then(|rest| rest.split_once(':'));
@@ -446,6 +445,13 @@ fn groups_of(user: &str) -> Vec<String> {
         None => vec![everybody],
     }
 }
+
+/// What most commands need.
+const READ_LEASES: &str =
+    "get, list and watch on leases.coordination.k8s.io, in one namespace at least (choose it with -n)";
+const LIST_EVENTS: &str = "list on events.events.k8s.io";
+const REVIEW_ONESELF: &str = "create on selfsubjectaccessreviews.authorization.k8s.io";
+const REVIEW_OTHERS: &str = "create on subjectaccessreviews.authorization.k8s.io";
 
 /// As kubectl: a page that a server answers quickly.
 const PAGE: u32 = 500;
@@ -476,10 +482,3 @@ fn chain(error: &(dyn StdError + 'static)) -> String {
     }
     text
 }
-/// What most commands need.
-const READ_LEASES: &str =
-    "get, list and watch on leases.coordination.k8s.io, in one namespace at least (choose it with -n)";
-const LIST_EVENTS: &str = "list on events.events.k8s.io";
-const REVIEW_ONESELF: &str = "create on selfsubjectaccessreviews.authorization.k8s.io";
-const REVIEW_OTHERS: &str = "create on subjectaccessreviews.authorization.k8s.io";
-
