@@ -14,6 +14,7 @@ pub(super) enum Fault {
     /// SIGKILL to the program that acts.
     KillProgram,
     KillStandby,
+    /// SIGKILL to the elector whose turn it is, which comes back when another one's turn has come.
     KillElector,
     /// SIGKILL to kube-apiserver, which is then started again.
     KillServer,
@@ -77,7 +78,7 @@ impl Fault {
 
     /// Whether it is undone only after a while.
     pub(super) fn lasts(self) -> bool {
-        self.means() == Means::Stop || self == Self::KillServer
+        self.means() == Means::Stop || matches!(self, Self::KillServer | Self::KillElector)
     }
 
     /// Whether the program that acts must be gone soon after, and another one act.
@@ -119,19 +120,27 @@ pub(super) fn nobody_can_stop_the_program(faults: &[Fault]) -> bool {
 #[derive(Debug)]
 pub(super) struct Schedule {
     rng: Rng,
-    can_kill_server: bool,
+    /// What the server can be done, in turn.
+    of_server: Vec<Fault>,
     turn: Vec<Fault>,
-    drawn: u32,
+    drawn: usize,
 }
 
-/// Faults of the server make everybody wait, so they come more seldom.
-const SERVER_EVERY: u32 = 15;
+/// Faults of the server make everybody wait, so they come more seldom, but for the first of each kind: a short run has
+/// them, too.
+const SERVER_EVERY: usize = 15;
+/// Which draw is the first of them.
+const SERVER_FIRST: usize = 3;
 
 impl Schedule {
     pub(super) fn new(seed: u64, can_kill_server: bool) -> Self {
+        let of_server = match can_kill_server {
+            true => vec![Fault::StopServer, Fault::KillServer],
+            false => vec![Fault::StopServer],
+        };
         Self {
             rng: Rng::with_seed(seed),
-            can_kill_server,
+            of_server,
             turn: Vec::new(),
             drawn: 0,
         }
@@ -152,18 +161,27 @@ impl Schedule {
 
     fn draw(&mut self) -> Fault {
         self.drawn += 1;
-        if self.drawn.is_multiple_of(SERVER_EVERY) {
-            let turn = self.drawn / SERVER_EVERY;
-            return match self.can_kill_server && turn.is_multiple_of(2) {
-                true => Fault::KillServer,
-                false => Fault::StopServer,
-            };
+        if let Some(fault) = self.server_fault() {
+            return fault;
         }
         if self.turn.is_empty() {
             self.turn = Fault::EACH_TURN.to_vec();
             self.rng.shuffle(&mut self.turn);
         }
         self.turn.pop().unwrap_or(Fault::Terminate)
+    }
+
+    /// Each kind at one of the first draws, and then in turn.
+    fn server_fault(&self) -> Option<Fault> {
+        let early = self.drawn.checked_sub(SERVER_FIRST);
+        let early = early.filter(|since| since.is_multiple_of(SERVER_FIRST));
+        if let Some(fault) = early.and_then(|since| self.of_server.get(since / SERVER_FIRST)) {
+            return Some(*fault);
+        }
+        let turn = self.drawn / SERVER_EVERY;
+        self.drawn
+            .is_multiple_of(SERVER_EVERY)
+            .then(|| self.of_server[turn % self.of_server.len()])
     }
 
     /// How long to wait before a fault, so that it hits any moment of a renewal.
@@ -182,18 +200,51 @@ mod tests {
     use super::*;
     use std::collections::BTreeMap;
 
-    #[test]
-    fn every_fault_comes_and_a_seed_says_which() {
-        let draw = |seed| {
-            let mut schedule = Schedule::new(seed, true);
-            (0..200).map(|_| schedule.next()).collect::<Vec<_>>()
-        };
-        let mut counts: BTreeMap<Fault, u32> = BTreeMap::new();
-        for fault in draw(7).concat() {
+    fn plan(seed: u64, can_kill_server: bool, cycles: usize) -> Vec<Vec<Fault>> {
+        let mut schedule = Schedule::new(seed, can_kill_server);
+        (0..cycles).map(|_| schedule.next()).collect()
+    }
+
+    fn counts(plan: &[Vec<Fault>]) -> BTreeMap<Fault, usize> {
+        let mut counts = BTreeMap::new();
+        for fault in plan.concat() {
             *counts.entry(fault).or_default() += 1;
         }
+        counts
+    }
+
+    #[test]
+    fn every_fault_comes_and_a_seed_says_which() {
+        let counts = counts(&plan(7, true, 200));
         assert_eq!(counts.len(), Fault::EACH_TURN.len() + 2, "{counts:?}");
-        assert_eq!(draw(7), draw(7));
-        assert_ne!(draw(7), draw(8));
+        assert_eq!(plan(7, true, 200), plan(7, true, 200));
+        assert_ne!(plan(7, true, 200), plan(8, true, 200));
+    }
+
+    /// As short as the runs of `cargo xtask ci`: of a real control plane, and of the local one.
+    #[test]
+    fn a_short_run_has_each_fault_that_its_server_allows() {
+        for seed in 0..500 {
+            let real = counts(&plan(seed, true, 10));
+            for fault in [Fault::StopServer, Fault::KillServer] {
+                assert!(real.contains_key(&fault), "seed {seed}: {real:?}");
+            }
+            let whole = counts(&plan(seed, true, Fault::EACH_TURN.len() + 2));
+            assert_eq!(whole.len(), Fault::EACH_TURN.len() + 2, "seed {seed}: {whole:?}");
+            let local = counts(&plan(seed, false, 16));
+            assert_eq!(local.len(), Fault::EACH_TURN.len() + 1, "seed {seed}: {local:?}");
+        }
+    }
+
+    #[test]
+    fn faults_of_the_server_are_seldom_later() {
+        let counts = counts(&plan(7, true, 600));
+        let (stops, kills) = (counts[&Fault::StopServer], counts[&Fault::KillServer]);
+        assert!(stops.abs_diff(kills) <= 1, "in turn: {counts:?}");
+        let all: usize = counts.values().sum();
+        assert!(
+            (stops + kills - 2).abs_diff(all / SERVER_EVERY) <= 1,
+            "{counts:?}"
+        );
     }
 }

@@ -1,5 +1,5 @@
-//! `cargo xtask chaos`: real processes are killed, stopped and ended again and again, and so are the elector, the API
-//! server and its store, while whoever leads writes into one file that checks the fencing token.
+//! `cargo xtask chaos`: real processes are killed, stopped and ended again and again, and so are the elector that acts, the
+//! API server and its store, while whoever leads writes into one file that checks the fencing token.
 //!
 //! After each cycle there must be a leader again; in none may two processes have acted with one token, tokens have
 //! fallen, or a write have been refused: the election itself must prevent that. One fault excepts itself, as
@@ -8,6 +8,7 @@
 #![expect(clippy::print_stdout, reason = "the output of the chaos")]
 
 mod cycle;
+mod excuse;
 mod faults;
 mod ledger;
 mod stand;

@@ -1,10 +1,15 @@
-//! Who takes part: a control plane, an elector, and three candidates whose programs write into the ledger.
+//! Who takes part: a control plane, two electors of which one acts, and three candidates whose programs write into the
+//! ledger.
 
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use anyhow::Context;
+use election_core::ELECTORS_LEASE;
+use k8s_openapi::api::coordination::v1::Lease;
+use kube::Api;
 use rustix::process::{Pid, Signal, kill_process};
+use tokio::process::Command;
 
 use super::ledger::Entry;
 use crate::plane::ClusterArgs;
@@ -14,7 +19,11 @@ use crate::workspace::Binaries;
 /// What has to be built.
 pub(super) const PROGRAMS: [&str; 2] = ["election-controller", "candidate"];
 
+/// The program, and its replicas: instance and process have one name.
 const ELECTOR: &str = "election-controller";
+const ELECTORS: [&str; 2] = ["elector-a", "elector-b"];
+/// How long an answer of the server may take.
+const ANSWER: Duration = Duration::from_secs(2);
 const LEASE: &str = "kube-system/chaos";
 /// Identity, version, and whether the program takes no notice of SIGTERM. The last one is the best.
 const CANDIDATES: [(&str, &str, bool); 3] = [
@@ -30,6 +39,8 @@ pub(super) struct Stand {
     pub(super) ledger: PathBuf,
     binaries: Binaries,
     kubeconfig: PathBuf,
+    /// Where the lease of the electors is.
+    leases: Api<Lease>,
     lease_duration: u32,
     servers: Vec<&'static str>,
 }
@@ -52,6 +63,7 @@ impl Stand {
             ledger: folder.join("ledger"),
             binaries,
             kubeconfig: access.kubeconfig,
+            leases: Api::namespaced(access.client, ELECTORS_LEASE.0),
             lease_duration,
             servers: cluster.servers().to_vec(),
         };
@@ -61,14 +73,10 @@ impl Stand {
 
     /// Starts whoever does not run.
     pub(super) fn start_all(&mut self) -> anyhow::Result<()> {
-        if !self.processes.runs(ELECTOR) {
-            let program = self.binaries.path(ELECTOR)?.to_owned();
-            let args = vec![
-                format!("--kubeconfig={}", self.kubeconfig.display()),
-                "--namespace=kube-system".to_owned(),
-                format!("--lease-duration={}s", self.lease_duration),
-            ];
-            self.processes.start(ELECTOR, &program, &args)?;
+        for instance in ELECTORS {
+            if !self.processes.runs(instance) {
+                self.start_elector(instance)?;
+            }
         }
         for (identity, version, is_stubborn) in CANDIDATES {
             if !self.processes.runs(identity) {
@@ -76,6 +84,17 @@ impl Stand {
             }
         }
         Ok(())
+    }
+
+    fn start_elector(&mut self, instance: &str) -> anyhow::Result<()> {
+        let mut command = Command::new(self.binaries.path(ELECTOR)?);
+        command.env("POD_NAME", instance).args([
+            format!("--kubeconfig={}", self.kubeconfig.display()),
+            "--namespace=kube-system".to_owned(),
+            format!("--lease-duration={}s", self.lease_duration),
+            format!("--leader-elect-lease-duration={}s", self.lease_duration),
+        ]);
+        self.processes.start_command(instance, command)
     }
 
     fn start_candidate(&mut self, identity: &str, version: &str, is_stubborn: bool) -> anyhow::Result<()> {
@@ -110,8 +129,16 @@ impl Stand {
         others[number % others.len()]
     }
 
-    pub(super) fn elector(&self) -> anyhow::Result<Pid> {
-        self.pid(ELECTOR)
+    /// The elector whose turn it is, as the electors' own lease says; nobody's if that cannot be read.
+    pub(super) async fn acting_elector(&self) -> Option<&'static str> {
+        let answer = tokio::time::timeout(ANSWER, self.leases.get(ELECTORS_LEASE.1)).await;
+        let holder = answer.ok()?.ok()?.spec?.holder_identity?;
+        ELECTORS.into_iter().find(|instance| holder == *instance)
+    }
+
+    /// The ends of the logs of all electors.
+    pub(super) fn tail_of_electors(&self) -> String {
+        ELECTORS.map(|instance| self.processes.tail(instance)).join("\n")
     }
 
     pub(super) fn pid(&self, name: &str) -> anyhow::Result<Pid> {

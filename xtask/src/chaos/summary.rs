@@ -15,6 +15,7 @@ pub(super) struct Summary {
     refused: usize,
     writes: u64,
     terms: usize,
+    takeovers: u32,
 }
 
 impl Summary {
@@ -27,6 +28,11 @@ impl Summary {
 
     pub(super) fn refuse(&mut self, writes: usize) {
         self.refused += writes;
+    }
+
+    /// Another elector acts than a cycle ago.
+    pub(super) fn take_over(&mut self) {
+        self.takeovers += 1;
     }
 
     pub(super) fn add(&mut self, faults: &[Fault], gap: Duration, writes: u64, terms: usize) {
@@ -61,14 +67,15 @@ impl Summary {
             );
         }
         text += &format!(
-            "\n{} cycles: {} SIGKILL, {} SIGSTOP, {} SIGTERM; {} writes in {} terms; {} writes of a process that had stood \
-             still with its keeper were refused\n",
+            "\n{} cycles: {} SIGKILL, {} SIGSTOP, {} SIGTERM; {} writes in {} terms; the turn of the electors went \
+             to another {} times; {} writes of a process that had stood still with its keeper were refused\n",
             self.cycles,
             self.of(Means::Kill),
             self.of(Means::Stop),
             self.of(Means::Terminate),
             self.writes,
             self.terms,
+            self.takeovers,
             self.refused
         );
         text
