@@ -16,6 +16,8 @@
 //! Of several replicas one acts and the others observe ([`Options::leader_election`]). Safety does not rest on that: two that
 //! act cost wasted writes and nothing else, because every write is conditional.
 //!
+//! A program that does its own work and is an elector as well, with one end for both, is `examples/embedded.rs`.
+//!
 //! ```no_run
 //! use std::sync::Arc;
 //! use candidate::clock::BootClock;
