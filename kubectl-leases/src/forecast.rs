@@ -69,10 +69,11 @@ pub(crate) fn forecast(
     };
     play.befall(fate);
     let rest = play.run();
+    let silent = play.election.expires_at().is_some_and(|at| at <= play.now);
     let leader = play
         .lease
         .as_ref()
-        .filter(|lease| lease.state() == LeaseState::Held);
+        .filter(|lease| lease.state() == LeaseState::Held && !silent);
     Forecast {
         leader: leader
             .and_then(|lease| lease.record.holder.as_ref())

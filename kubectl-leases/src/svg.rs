@@ -7,6 +7,7 @@ use election_core::Wall;
 
 use crate::survey::rfc3339;
 use crate::timeline::Timeline;
+use crate::words::plain;
 
 const WIDTH: i64 = 960;
 const LEFT: i64 = 200;
@@ -95,8 +96,10 @@ pub fn draw(timeline: &Timeline) -> String {
     svg
 }
 
+/// As a viewer of XML takes it; what controls a terminal is no part of XML at all.
 fn escaped(text: &str) -> String {
-    text.replace('&', "&amp;")
+    plain(text)
+        .replace('&', "&amp;")
         .replace('<', "&lt;")
         .replace('>', "&gt;")
         .replace('"', "&quot;")

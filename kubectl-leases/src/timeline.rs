@@ -11,7 +11,7 @@ use election_core::{ElectorTiming, LeaderLease, LeaseState, Wall};
 use k8s_openapi::api::events::v1::Event;
 use serde::Serialize;
 
-use crate::survey::rfc3339;
+use crate::survey::{rfc3339, whole_second};
 use crate::view::API_VERSION;
 use crate::words::since;
 
@@ -78,6 +78,7 @@ impl Timeline {
         entries.extend(lease.and_then(Entry::of_term));
         entries.sort_by_key(|entry| entry.time);
         let now = now.or_else(|| entries.last().map(|entry| entry.time));
+        let now = now.map(whole_second);
         let turns = now.map_or_else(Vec::new, |now| turns(&entries, lease, now));
         Self {
             api_version: API_VERSION,

@@ -22,13 +22,15 @@ pub fn check(survey: &Survey, electors: &Electors, only: Option<&LeaseKey>) -> V
     for status in &statuses {
         let before = findings.len();
         lease(survey, status, electors, &mut findings);
-        if findings.len() == before {
-            let holder = status.holder.as_deref().unwrap_or("nobody");
-            findings.push(Finding::ok(
-                "Lease",
-                key_of(status),
-                format!("{} by {holder}: {}", status.state, status.reason.message),
-            ));
+        // Whether a holder gives way is seen at the second look.
+        if findings.len() == before && !status.conditions.contains(&Condition::Ending) {
+            let state = match (&status.holder, status.state.as_str()) {
+                (Some(holder), "Offered") => format!("Offered to {holder}"),
+                (Some(holder), state) => format!("{state} by {holder}"),
+                (None, state) => state.to_owned(),
+            };
+            let message = format!("{state}: {}", status.reason.message);
+            findings.push(Finding::ok("Lease", key_of(status), message));
         }
     }
     let named = |identity: &&std::sync::Arc<IdentityLease>| match only {

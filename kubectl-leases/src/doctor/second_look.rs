@@ -155,6 +155,8 @@ impl Looking {
         };
         if !lease.record.end_of_term || lease.state() != LeaseState::Held {
             self.ending.remove(&lease.key);
+            let message = "its holder was asked to give way, and has done so";
+            self.findings.push(Finding::ok("Lease", &lease.key, message));
         } else if lease.record.renew_time > ending.renewed {
             self.ending.remove(&lease.key);
             self.will_not_give_way(lease);
@@ -272,7 +274,7 @@ mod tests {
         assert_eq!(found(&first, &[lease("demo", 2, &ending())]), ["WillNotGiveWay"]);
         assert_eq!(
             found(&first, &[lease("demo", 2, &calm)]),
-            [""; 0],
+            ["Lease"],
             "it has a new term"
         );
         assert_eq!(

@@ -462,6 +462,46 @@ async fn a_permission_that_is_missing_is_named() {
     assert!(ended.stdout.contains("Elector:   unknown: "), "{}", ended.stdout);
 }
 
+/// Without the seconds, of which some pass.
+fn timeless(text: &str) -> String {
+    let words: Vec<&str> = text.split(' ').collect();
+    let next_is_seconds = |at: usize| {
+        words
+            .get(at + 1)
+            .is_some_and(|next| next.trim_end_matches([';', ',', ')']) == "s")
+    };
+    let word = |(at, word): (usize, &&str)| match word.parse::<f64>() {
+        Ok(_) if next_is_seconds(at) => "N".to_owned(),
+        _ => (*word).to_owned(),
+    };
+    words.iter().enumerate().map(word).collect::<Vec<_>>().join(" ")
+}
+
+#[tokio::test]
+async fn everything_that_it_says() {
+    let mut leases = crate::fixtures::every_state();
+    leases.extend(sample());
+    let stage = Stage::with(leases).await;
+    let (report, _) = report(&stage, "-A --look 10ms").await;
+    let line = |item: &Value| {
+        let text = |field: &str| item[field].as_str().unwrap_or_default();
+        let advice = item["advice"]
+            .as_str()
+            .map_or_else(String::new, |advice| format!("  do: {advice}\n"));
+        let words = format!("{} {}: {}", text("code"), text("about"), text("message"));
+        format!("{:<8} {}\n{advice}", text("severity"), timeless(&words))
+    };
+    // How fast this machine is, and what its clock shows, is another story.
+    let items = report["items"].as_array().unwrap().iter();
+    let items = items.filter(|item| !["Server", "ClockOffset"].contains(&item["code"].as_str().unwrap()));
+    insta::assert_snapshot!("all", items.map(line).collect::<String>());
+    let yaml = stage.screen("doctor demo-that-is-not --look 10ms -o yaml").await;
+    insta::assert_snapshot!("not_found", yaml);
+    let yaml = stage.run("doctor held --look 10ms -o yaml").await.stdout;
+    let knobs = yaml.find("- severity: Ok\n  code: Server").unwrap();
+    insta::assert_snapshot!("as_yaml", &yaml[..knobs]);
+}
+
 #[tokio::test]
 async fn problems_have_an_exit_code() {
     let stage = Stage::with(crate::fixtures::every_state()).await;

@@ -111,6 +111,20 @@ fn what_would_change_it_is_said() {
 }
 
 #[test]
+fn who_has_crashed_leads_no_more_though_nobody_follows() {
+    let alone = [
+        held(KEY, "old", 4, json!({})),
+        candidate("default/old", KEY, "1.29", "1.29", 3),
+    ];
+    let explained = explained(&alone, KEY, &[]);
+    assert_eq!(
+        then(&explained, "old crashes"),
+        "nobody leads: nobody offers itself for this lease"
+    );
+    assert_eq!(explained.next.leader.as_deref(), Some("old"));
+}
+
+#[test]
 fn a_dead_candidate_that_would_lead_is_pointed_at() {
     let leases = [
         held(KEY, "new", 4, json!({})),
@@ -196,6 +210,19 @@ async fn what_if_and_as_of_are_the_same() {
     assert_eq!(leads("--as-of").await, "zulu");
     let help = stage.run("explain --help").await.stdout;
     assert!(help.contains("--as-of"), "{help}");
+}
+
+#[tokio::test]
+async fn an_explanation_for_machines() {
+    let [new, old] = pair();
+    let stage = Stage::with(vec![held(KEY, "new", 4, json!({})), new, old]).await;
+    let explained = stage.screen("explain demo --what-if old=gone -o yaml").await;
+    // The time goes on by fractions of a second.
+    let steady: Vec<&str> = explained
+        .lines()
+        .filter(|line| !line.contains("  time: "))
+        .collect();
+    insta::assert_snapshot!(steady.join("\n"));
 }
 
 #[test]

@@ -213,6 +213,7 @@ async fn who_is_dead_is_forgotten_and_who_lives_only_by_force() {
         ended.stdout,
         "lease.coordination.k8s.io/delta forgotten\nlease.coordination.k8s.io/echo forgotten\n"
     );
+    insta::assert_snapshot!("forgotten", format!("{}{}", ended.stderr, ended.stdout));
     let forced = stage.run("forget bravo --yes --force").await;
     assert!(
         forced.stderr.starts_with("Warning: bravo seems to live"),

@@ -159,11 +159,11 @@ fn who_led_before_anything_is_known_is_said_so() {
 
 #[test]
 fn nothing_known_is_drawn_as_such() {
-    let empty = Timeline::new("a/<b>", &[], None, None);
+    let empty = Timeline::new("a/<b>\u{1b}", &[], None, None);
     assert!(empty.turns.is_empty());
     let svg = draw(&empty);
     assert!(
-        svg.contains("Nothing is known.") && svg.contains("a/&lt;b&gt;"),
+        svg.contains("Nothing is known.") && svg.contains("a/&lt;b&gt;\\u{1b}:"),
         "{svg}"
     );
 }
@@ -183,6 +183,7 @@ async fn a_timeline_on_the_screen() {
             .unwrap();
     }
     insta::assert_snapshot!(stage.screen("timeline demo").await);
+    insta::assert_snapshot!("as_yaml", stage.screen("timeline demo -o yaml").await);
     let folder = tempfile::tempdir().unwrap();
     let file = folder.path().join("leaders.svg");
     let ended = stage
