@@ -26,6 +26,9 @@ pub struct Summary {
     pub first_trace: String,
     /// Rules that were broken.
     pub violations: Vec<Broken>,
+    /// Rules that seeds broke which do not break them any more: the sources were mended, and it was gone on behind them.
+    #[serde(default)]
+    pub mended: Vec<Broken>,
     /// Terms that began.
     pub terms: u64,
     /// Writes of leaders' work that landed.
@@ -86,14 +89,14 @@ impl Summary {
         }
     }
 
-    /// What a file says, if a campaign can go on from there.
+    /// What a file says, if a campaign can go on from there. A seed that broke a rule is run again first.
     ///
     /// # Errors
-    /// When it cannot be read, tells of another beginning or of other sources, or of a broken rule.
+    /// When it cannot be read, tells of another beginning or of other sources, or of a rule that is still broken.
     pub fn resume(file: &Path, campaign: &Campaign) -> Result<Self, String> {
         let cannot = |why: &str| format!("cannot go on from {}: {why}", file.display());
         let text = std::fs::read(file).map_err(|error| cannot(&error.to_string()))?;
-        let summary: Self = serde_json::from_slice(&text).map_err(|error| cannot(&error.to_string()))?;
+        let mut summary: Self = serde_json::from_slice(&text).map_err(|error| cannot(&error.to_string()))?;
         let begun = Self::begin(campaign);
         let names = |summary: &Self| -> Vec<String> {
             let names = summary.classes.iter().map(|taken| taken.class.clone());
@@ -105,10 +108,17 @@ impl Summary {
         if summary.first_trace != begun.first_trace || names(&summary) != names(&begun) {
             return Err(cannot("other sources wrote it, and a seed is another story now"));
         }
-        match summary.violations.first() {
-            Some(broken) => Err(cannot(&format!("seed {} broke {}", broken.seed, broken.rule))),
-            None => Ok(summary),
+        for broken in std::mem::take(&mut summary.violations) {
+            let plan = Plan::new(broken.seed, &campaign.classes);
+            if let Some(still) = run(&plan, Tracing::Hash).violation {
+                return Err(cannot(&format!(
+                    "seed {} still breaks {}",
+                    broken.seed, still.rule
+                )));
+            }
+            summary.mended.push(broken);
         }
+        Ok(summary)
     }
 
     /// Takes in what the next seeds came to.

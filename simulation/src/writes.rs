@@ -223,7 +223,9 @@ impl Ledger {
         let down = controls.step_down().filter(|asked| {
             asked.identity == *holder && old.record.incarnation.as_ref() == Some(&asked.incarnation)
         });
-        let held = controls.hold().is_some_and(|hold| hold.length().is_none()) && down.is_none();
+        // The end of a term that was asked for comes, hold or not: then it is only a question of who is next.
+        let ending = old.record.end_of_term;
+        let held = controls.hold().is_some_and(|hold| hold.length().is_none()) && down.is_none() && !ending;
         let first = controls.pin.as_ref() == Some(holder) && down.is_none() && !of_holder.contains(&None);
         if held || first {
             let what = format!(
@@ -452,6 +454,25 @@ mod tests {
                 broken(&Author::Elector, &before, &after),
                 rule,
                 "{nominee}, {strategy:?}"
+            );
+        }
+    }
+
+    #[test]
+    fn while_preemption_is_on_hold_nobody_is_nominated_unless_the_term_is_ending() {
+        for (ending, rule) in [(false, Some("S5")), (true, None)] {
+            let mut notes = of("alpha");
+            notes[wire::HOLD] = "true".into();
+            if ending {
+                notes[wire::END_OF_TERM] = "true".into();
+            }
+            let before = leader("u", &held("alpha", 3), &notes);
+            notes[wire::PREFERRED_HOLDER] = "charlie".into();
+            let after = leader("u", &held("alpha", 3), &notes);
+            assert_eq!(
+                broken(&Author::Elector, &before, &after),
+                rule,
+                "ending: {ending}"
             );
         }
     }

@@ -93,7 +93,13 @@ fn table(summary: &Value) -> anyhow::Result<String> {
     };
     let amount = |name: &str| summary[name].as_f64().unwrap_or_default();
     let (from, seeds) = (number("from")?, number("seeds")?);
-    let broken = summary["violations"].as_array().map_or(0, Vec::len);
+    let count = |name: &str| summary[name].as_array().map_or(0, Vec::len);
+    let mended = match count("mended") {
+        0 => String::new(),
+        mended => format!(
+            " (apart from {mended} that ended the run; the sources were mended, and it went on behind the seed)"
+        ),
+    };
     let mut table = "| class | what happens | took effect |\n|---|---|---:|\n".to_owned();
     for class in summary["classes"].as_array().into_iter().flatten() {
         let (name, meaning) = (class["class"].as_str(), class["meaning"].as_str());
@@ -103,13 +109,14 @@ fn table(summary: &Value) -> anyhow::Result<String> {
     writeln!(
         table,
         "\n{seeds} seeds, {from} to {}: {} terms, {} acts of leaders, {:.0} h of the clusters in {:.0} min. {} seeds were run twice, \
-         with the same trace. Rules broken: {broken}.",
+         with the same trace. Rules broken: {}{mended}.",
         (from + seeds).saturating_sub(1),
         number("terms")?,
         number("acts")?,
         amount("hoursSimulated"),
         amount("seconds") / 60.0,
         number("runTwice")?,
+        count("violations"),
     )?;
     Ok(table)
 }

@@ -168,17 +168,32 @@ fn a_summary_of_something_else_is_not_gone_on_with() {
     refused(|summary| summary.faults.clear(), "other faults");
     refused(|summary| summary.first_trace.push('0'), "other sources");
     refused(|summary| summary.classes.truncate(3), "other sources");
-    refused(
-        |summary| {
-            summary.violations.push(simulation::Broken {
-                seed: 7,
-                rule: "S1".to_owned(),
-                what: "two act".to_owned(),
-                at: 1.0,
-            });
-        },
-        "seed 7 broke S1",
-    );
     std::fs::write(&file, "{").unwrap();
     assert!(Summary::resume(&file, &campaign).is_err());
+}
+
+#[test]
+fn a_seed_that_broke_a_rule_is_gone_on_behind_when_it_does_not_any_more() {
+    let campaign = Campaign {
+        from: 5,
+        seeds: 2,
+        classes: vec![Class::WatchCut],
+        budget: None,
+        twice: 0,
+    };
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("summary.json");
+    let broken = simulation::Broken {
+        seed: 5,
+        rule: "S1".to_owned(),
+        what: "two act".to_owned(),
+        at: 1.0,
+    };
+    let mut summary = Summary::begin(&campaign);
+    summary.seeds = 1;
+    summary.violations.push(broken.clone());
+    summary.write(&file).unwrap();
+    let resumed = Summary::resume(&file, &campaign).unwrap();
+    assert_eq!((resumed.violations, resumed.mended), (vec![], vec![broken]));
+    assert_eq!(resumed.seeds, 1);
 }
