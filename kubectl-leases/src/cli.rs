@@ -47,7 +47,6 @@ enum Command {
     Forget(Box<Forget>),
     Completion(Completion),
     Version(Box<Version>),
-    #[command(hide = true)]
     Man(Man),
 }
 

@@ -33,6 +33,15 @@ impl LeaseStatusList {
     }
 }
 
+/// The name of an object, as objects of Kubernetes have it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Metadata {
+    /// The name.
+    pub name: String,
+    /// The namespace.
+    pub namespace: String,
+}
+
 /// A coordinated lease at one moment.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 #[serde(rename_all = "camelCase")]
@@ -41,6 +50,8 @@ pub struct LeaseStatus {
     pub api_version: &'static str,
     /// `LeaseStatus`.
     pub kind: &'static str,
+    /// Where objects of Kubernetes have their names: for templates that are used to it.
+    pub metadata: Metadata,
     /// The namespace.
     pub namespace: String,
     /// The name.
@@ -276,6 +287,8 @@ impl CandidateList {
 /// A candidate with the lease that it offers itself for.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct CandidateRow {
+    /// The identity lease of the candidate.
+    pub metadata: Metadata,
     /// The namespace of both.
     pub namespace: String,
     /// The lease that it offers itself for.
@@ -296,6 +309,10 @@ impl CandidateRow {
         let mut row = |candidate: &CandidateStatus| {
             live += usize::from(candidate.live);
             Self {
+                metadata: Metadata {
+                    name: candidate.identity.clone(),
+                    namespace: status.namespace.clone(),
+                },
                 namespace: status.namespace.clone(),
                 lease: status.name.clone(),
                 rank: candidate.live.then_some(live),

@@ -112,8 +112,14 @@ impl Version {
     }
 }
 
-/// Write the man pages of all commands into a folder: for packages.
+const MAN_HELP: &str = "\
+Examples:
+  kubectl-leases man ~/.local/share/man/man1
+  man kubectl-leases-explain";
+
+/// Write the man pages of all commands into a folder.
 #[derive(Debug, Args)]
+#[command(after_help = MAN_HELP)]
 pub(crate) struct Man {
     /// The folder.
     #[arg(value_name = "FOLDER")]

@@ -35,7 +35,7 @@ Examples:
 
   # For machines.
   kubectl leases status -n kube-system -o json
-  kubectl leases status -A -o custom-columns=LEASE:.name,LEADER:.holder
+  kubectl leases status -A -o custom-columns=NAME:.metadata.name,LEADER:.holder
   kubectl leases status -A -o jsonpath='{.items[*].holder}'
 
 States:

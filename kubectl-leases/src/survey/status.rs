@@ -6,9 +6,7 @@ use election_core::elector::{Decision, Explanation, RankedCandidate, Reason, Str
 use election_core::{LeaderLease, LeaseKey, LeaseState, Versions};
 
 use super::{NOW, Survey, rfc3339};
-use crate::view::{
-    API_VERSION, CandidateStatus, Condition, LeaseStatus, Observed, Statement, StrategyView, VersionPair,
-};
+use crate::view::{API_VERSION, CandidateStatus, Condition, LeaseStatus, Metadata, Observed, Statement, StrategyView, VersionPair};
 
 /// Longer than an elector takes for anything, a restart of its own included.
 const OVERDUE: Duration = Duration::from_secs(30);
@@ -49,6 +47,10 @@ impl Survey {
         LeaseStatus {
             api_version: API_VERSION,
             kind: "LeaseStatus",
+            metadata: Metadata {
+                name: key.name().to_owned(),
+                namespace: key.namespace().to_owned(),
+            },
             namespace: key.namespace().to_owned(),
             name: key.name().to_owned(),
             state: explanation.state.map_or("Missing", LeaseState::as_str).to_owned(),

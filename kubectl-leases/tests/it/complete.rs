@@ -19,10 +19,6 @@ async fn kubectl_is_told_commands_flags_values_and_leases() {
     let commands = stage.complete(&["ex"]).await;
     assert_eq!(names(&commands), ["explain", ":4"]);
     assert!(commands[0].contains('\t'), "with a description: {commands:?}");
-    assert!(
-        !names(&stage.complete(&[""]).await).contains(&"man"),
-        "what is hidden is not offered"
-    );
     let flags = stage.complete(&["status", "--prob"]).await;
     assert_eq!(names(&flags), ["--problems", ":4"]);
     let values = stage.complete(&["status", "--sort-by", ""]).await;
@@ -292,7 +288,6 @@ async fn each_command_has_a_man_page() {
         pages.contains(&"kubectl-leases.1".to_owned())
             && pages.contains(&"kubectl-leases-explain.1".to_owned())
     );
-    assert!(!pages.contains(&"kubectl-leases-man.1".to_owned()), "{pages:?}");
     let page = std::fs::read_to_string(folder.path().join("kubectl-leases-explain.1")).unwrap();
     assert!(page.contains(".TH") && page.contains("what\\-if"), "{page}");
 }

@@ -280,6 +280,33 @@ fn columns_and_templates_of_ones_own() {
         "custom-columns=LEASE:.name,LEADER:.holder,WORDS:.conditions[*]"
     ));
     assert_eq!(text("jsonpath={.items[*].holder}"), "old paper bravo");
+    // As for the objects of Kubernetes themselves.
+    assert_eq!(
+        text("jsonpath={.items[*].metadata.name}"),
+        text("jsonpath={.items[*].name}")
+    );
+    assert_eq!(
+        text("jsonpath-as-json={.items[0].metadata.namespace}"),
+        "[\n  \"default\"\n]\n"
+    );
+    let folder = tempfile::tempdir().unwrap();
+    let file = |name: &str, text: &str| {
+        let file = folder.path().join(name);
+        std::fs::write(&file, text).unwrap();
+        file.display().to_string()
+    };
+    let columns = file(
+        "columns",
+        "LEASE   LEADER   WORDS\n.name   .holder  .conditions[*]\n",
+    );
+    assert_eq!(
+        text(&format!("custom-columns-file={columns}")),
+        text("custom-columns=LEASE:.name,LEADER:.holder,WORDS:.conditions[*]")
+    );
+    let template = file("jsonpath", "{.items[*].holder}");
+    assert_eq!(text(&format!("jsonpath-file={template}")), "old paper bravo");
+    let template = file("go", "{{(index .items 0).metadata.name}}");
+    assert_eq!(text(&format!("go-template-file={template}")), "demo");
 }
 
 /// What can be written into a lease by whoever may write leases at all.
