@@ -2,6 +2,7 @@
 //!
 //! Only the command line is in here; each command has a module.
 
+mod behind_kubectl;
 mod bench;
 mod bugs;
 mod cast;
@@ -13,6 +14,7 @@ mod die_with_parent;
 mod fuzz;
 mod go;
 mod interop;
+mod krew;
 mod kubectl;
 mod model;
 mod plane;
@@ -78,6 +80,10 @@ enum Command {
     Interop(interop::InteropArgs),
     #[command(hide = true)]
     InteropWorker(interop::InteropWorkerArgs),
+    /// Run every command of the plugin through kubectl.
+    Plugin(behind_kubectl::PluginArgs),
+    /// Pack the plugin for krew, and write its manifest.
+    Krew(krew::KrewArgs),
     /// Do the same at random on the local control plane and on a real one.
     Walk(walk::WalkArgs),
     /// Explore the protocol: every order of events within bounds.
@@ -125,6 +131,8 @@ fn run(command: Command) -> anyhow::Result<()> {
         Command::Conformance(args) => runtime()?.block_on(conformance::run(args)),
         Command::Interop(args) => runtime()?.block_on(interop::run(args)),
         Command::InteropWorker(args) => interop::work(&args),
+        Command::Plugin(args) => runtime()?.block_on(behind_kubectl::run(args)),
+        Command::Krew(args) => krew::run(&args),
         Command::Walk(args) => runtime()?.block_on(walk::run(args)),
         Command::Model(args) => model::run(&args),
         Command::Bugs(args) => bugs::run(&args),

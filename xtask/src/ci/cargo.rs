@@ -98,6 +98,8 @@ pub(super) fn real(root: &Path) -> Outcome {
     xtask(root, &["conformance", "--control-plane", "real"])?;
     xtask(root, &["walk", "--seeds", "4", "--operations", "2000"])?;
     xtask(root, &["interop", "--control-plane", "real"])?;
+    xtask(root, &["plugin", "--control-plane", "real"])?;
+    xtask(root, &["krew", "--url", "https://example.com/releases"])?;
     xtask(root, &["demo", "--control-plane", "real"])?;
     xtask(root, &["chaos", "--control-plane", "real", "--cycles", "10"])
 }

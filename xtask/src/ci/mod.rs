@@ -155,7 +155,7 @@ const STEPS: [Step; 18] = [
     },
     Step {
         name: "real",
-        about: "conformance, walks, interop, demo and chaos on a real control plane (on demand; needs Go, and 12 min at first)",
+        about: "conformance, walks, interop, the plugin, demo and chaos on a real control plane (on demand; needs Go, and 12 min at first)",
         run: cargo::real,
         on_demand: true,
     },
