@@ -46,7 +46,7 @@ pub(crate) enum Bench {
     Scale(ScaleArgs),
     /// The plugin: start to output, and its size.
     Plugin(PluginArgs),
-    /// `peers` and `scale`, with their defaults: what docs/benchmarks shows.
+    /// `peers`, `scale` and `plugin`, with their defaults: what docs/benchmarks shows.
     All(AllArgs),
     /// Tables and pictures, drawn again from what was measured.
     Report(report::ReportArgs),
@@ -58,7 +58,7 @@ Examples:
   cargo xtask bench all --kubeconfig ~/.kube/config
   cargo xtask bench all --rounds 3 --out /tmp/results
 
-Takes about 40 minutes; the machine should have nothing else to do.";
+Takes about 50 minutes; the machine should have nothing else to do.";
 
 /// What `bench all` is told.
 #[derive(Clone, Debug, Args)]
@@ -136,7 +136,8 @@ pub(crate) async fn run(bench: Bench) -> anyhow::Result<()> {
         Bench::Plugin(args) => plugin::run(args).await,
         Bench::All(args) => {
             scale::run(ScaleArgs::whole(&args.out)).await?;
-            peers::run(PeersArgs::whole(args.rounds, args.cluster, &args.out)).await
+            peers::run(PeersArgs::whole(args.rounds, args.cluster, &args.out)).await?;
+            plugin::run(PluginArgs::whole(&args.out)).await
         }
         Bench::Report(args) => report::run(&args),
     }

@@ -19,6 +19,8 @@ const FILE: &str = "results.json";
 pub(super) struct Results {
     pub(super) peers: Option<PeersRun>,
     pub(super) scale: Option<ScaleRun>,
+    #[serde(default)]
+    pub(super) plugin: Option<PluginRun>,
 }
 
 /// Under which circumstances something was measured.
@@ -133,6 +135,25 @@ pub(super) struct ScaleSize {
     pub(super) releases: Vec<f64>,
     /// Milliseconds from the expiry of a lease to the next leader's accept, all leaders dead at once.
     pub(super) crashes: Vec<f64>,
+}
+
+/// A run of `bench plugin`.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub(super) struct PluginRun {
+    pub(super) setup: Setup,
+    /// The plugin as it ships, stripped.
+    pub(super) bytes: u64,
+    pub(super) sizes: Vec<PluginSize>,
+}
+
+/// How long `kubectl leases status` takes with so many leases, in milliseconds from its start to its end.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub(super) struct PluginSize {
+    pub(super) leases: usize,
+    /// While all leaders and candidates renew.
+    pub(super) renewed: Vec<f64>,
+    /// While nobody writes.
+    pub(super) at_rest: Vec<f64>,
 }
 
 /// What a value says.

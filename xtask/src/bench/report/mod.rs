@@ -45,7 +45,7 @@ pub(super) fn run(args: &ReportArgs) -> anyhow::Result<()> {
     let root = workspace::root()?;
     let out = root.join(&args.out);
     let results = Results::load(&out)?;
-    if results.peers.is_none() && results.scale.is_none() {
+    if results.peers.is_none() && results.scale.is_none() && results.plugin.is_none() {
         bail!("{} has no results: measure first", out.display());
     }
     write(&results, &root, &out)

@@ -5,7 +5,8 @@ use std::fmt::Write;
 use super::canvas::time;
 use super::{DISTRIBUTION, GROWTH, HANDOVER};
 use crate::bench::peers::system::System;
-use crate::bench::results::{PeersRun, Quantity, Results, ScaleRun, Series, Setup};
+use crate::bench::plugin::limit;
+use crate::bench::results::{PeersRun, PluginRun, Quantity, Results, ScaleRun, Series, Setup};
 
 /// The whole page.
 pub(super) fn page(results: &Results, pictures: &[&str]) -> String {
@@ -29,6 +30,10 @@ pub(super) fn page(results: &Results, pictures: &[&str]) -> String {
         page += &format!("\n## Scale of the elector\n\n{}", setup(&scale.setup));
         page += &picture(GROWTH, "How the elector grows with the number of leases");
         page += &scale_table(scale);
+    }
+    if let Some(plugin) = &results.plugin {
+        page += &format!("\n## The plugin\n\n{}", setup(&plugin.setup));
+        page += &plugin_table(plugin);
     }
     page
 }
@@ -154,6 +159,25 @@ fn scale_table(run: &ScaleRun) -> String {
             size.cold_seconds,
             middle_and_end(&size.releases),
             middle_and_end(&size.crashes)
+        );
+    }
+    text
+}
+
+fn plugin_table(run: &PluginRun) -> String {
+    let mut text = format!(
+        "\n`kubectl leases status -A` from its start to its end, median / p99. The program is {:.1} MB, stripped.\n\n\
+         | leases | while all renew | while nobody writes | limit of the median |\n|---:|---:|---:|---:|\n",
+        run.bytes as f64 / 1e6
+    );
+    for size in &run.sizes {
+        let limit = limit(size.leases).map_or_else(|| "–".to_owned(), |limit| format!("{limit:.0} ms"));
+        let _ = writeln!(
+            text,
+            "| {} | {} | {} | {limit} |",
+            size.leases,
+            middle_and_end(&size.renewed),
+            middle_and_end(&size.at_rest)
         );
     }
     text
