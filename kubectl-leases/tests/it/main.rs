@@ -9,6 +9,7 @@ mod doctor;
 mod errors;
 mod explain;
 mod fixtures;
+mod flags;
 mod follow;
 mod happenings;
 mod kubectl;
