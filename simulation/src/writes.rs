@@ -220,8 +220,15 @@ impl Ledger {
             old.as_ref().is_none_or(|old| strategy.compare(new, old).is_lt())
         };
         let controls = old.controls.as_deref().cloned().unwrap_or_default();
+        // Which process it is, its identity lease says, whatever somebody has written on the lease that it holds.
+        let key = LeaseKey::new(old.key.namespace(), holder.as_str());
+        let book = self.identities.get(&key);
+        let of_identity = book
+            .and_then(|book| book.stored.as_ref())
+            .and_then(|stored| stored.incarnation.as_ref());
         let down = controls.step_down().filter(|asked| {
-            asked.identity == *holder && old.record.incarnation.as_ref() == Some(&asked.incarnation)
+            asked.identity == *holder
+                && [old.record.incarnation.as_ref(), of_identity].contains(&Some(&asked.incarnation))
         });
         // The end of a term that was asked for comes, hold or not: then it is only a question of who is next.
         let ending = old.record.end_of_term;
@@ -474,6 +481,34 @@ mod tests {
                 rule,
                 "ending: {ending}"
             );
+        }
+    }
+
+    #[test]
+    fn who_was_asked_to_step_down_gives_way_to_an_equal_while_it_is_that_process() {
+        for (process, on_the_lease, rule) in [
+            ("alpha-1", "alpha-1", None),
+            ("alpha-1", "another", None),
+            ("another", "alpha-1", Some("S5")),
+        ] {
+            let mut notes = json!({wire::INCARNATION: on_the_lease});
+            notes[wire::STEP_DOWN] = format!("alpha/{process}").into();
+            let before = leader("u", &held("alpha", 3), &notes);
+            notes[wire::PREFERRED_HOLDER] = "bravo".into();
+            let after = leader("u", &held("alpha", 3), &notes);
+            let mut stands = identity("alpha", "1.30");
+            let own = stands.metadata.annotations.get_or_insert_default();
+            own.insert(wire::INCARNATION.to_owned(), "alpha-1".to_owned());
+            let mut ledger = Ledger::default();
+            let key = LeaseKey::new("default", "demo");
+            ledger.leases.entry(key).or_default();
+            for (name, lease) in [("alpha", stands), ("bravo", identity("bravo", "1.30"))] {
+                ledger.lease_landed(Duration::ZERO, &author(name), &lease);
+            }
+            ledger.lease_landed(Duration::ZERO, &Author::Person, &before);
+            ledger.lease_landed(Duration::ZERO, &Author::Elector, &after);
+            let found = ledger.violation.map(|violation| violation.rule);
+            assert_eq!(found, rule, "{process} on {on_the_lease}");
         }
     }
 
