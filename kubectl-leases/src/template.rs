@@ -303,7 +303,7 @@ mod tests {
             [json!("a"), json!("b"), json!(3)]
         );
         assert_eq!(values("{range .items[*]}{.name}{end}"), [json!("a"), json!("b")]);
-        assert_eq!(values("{.nothing}"), [json!(0); 0]);
+        assert!(values("{.nothing}").is_empty());
     }
 
     #[test]

@@ -260,6 +260,7 @@ fn said(command: &mut Command) -> anyhow::Result<String> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use std::io::Write;
 
     const TEXT: &str = include_str!("../../plugins/leases.yaml.in");
     const RELEASE: Release<'static> = Release {
@@ -318,11 +319,14 @@ mod tests {
     }
 
     #[test]
-    #[expect(clippy::print_stderr, reason = "a test that is skipped says so")]
     fn krew_accepts_the_manifest_and_refuses_what_breaks_its_rules() {
         let krew = match Krew::installed(&workspace::root().unwrap()).unwrap() {
             Ok(krew) => krew,
-            Err(why) => return eprintln!("SKIPPED: krew was not asked: {why}"),
+            Err(why) => {
+                // Past what the harness keeps to itself.
+                let _ = writeln!(std::io::stderr(), "SKIPPED: krew was not asked: {why}");
+                return;
+            }
         };
         let folder = folder();
         let text = RELEASE.manifest(TEXT, &archives(folder.path()).unwrap()).unwrap();

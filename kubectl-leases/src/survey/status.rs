@@ -6,7 +6,10 @@ use election_core::elector::{Decision, Explanation, RankedCandidate, Reason, Str
 use election_core::{LeaderLease, LeaseKey, LeaseState, Versions};
 
 use super::{NOW, Survey, rfc3339};
-use crate::view::{API_VERSION, CandidateStatus, Condition, LeaseStatus, Metadata, Observed, Statement, StrategyView, VersionPair};
+use crate::view::{
+    API_VERSION, CandidateStatus, Condition, LeaseStatus, Metadata, Observed, Statement, StrategyView,
+    VersionPair,
+};
 
 /// Longer than an elector takes for anything, a restart of its own included.
 const OVERDUE: Duration = Duration::from_secs(30);

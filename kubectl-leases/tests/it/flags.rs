@@ -1,6 +1,7 @@
 //! The flags that say which cluster to ask and as whom, as they reach the server.
 
 use std::io::Write;
+use std::time::Duration;
 
 use tempfile::NamedTempFile;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
@@ -37,7 +38,9 @@ async fn asked(flags: &[&str]) -> Vec<String> {
         connection.write_all(text.as_bytes()).await.unwrap();
         String::from_utf8_lossy(&request[..length]).to_lowercase()
     };
-    let (ended, request) = tokio::join!(plugin(&args), answer);
+    let both = async { tokio::join!(plugin(&args), answer) };
+    let both = tokio::time::timeout(Duration::from_secs(20), both).await;
+    let (ended, request) = both.unwrap_or_else(|_| panic!("{flags:?}: another server is asked"));
     assert!(!ended.failed, "{}", ended.stderr);
     request.lines().map(str::to_owned).collect()
 }

@@ -88,9 +88,7 @@ pub(crate) async fn is_installed(program: &str, args: &[&str]) -> bool {
 /// Says so past what the test harness keeps to itself.
 pub(crate) fn skipped(why: &str) {
     let test = std::thread::current().name().unwrap_or_default().to_owned();
-    let line = format!("SKIPPED {test}: {why}\n");
-    let written = std::fs::OpenOptions::new().append(true).open("/dev/stderr");
-    let _ = written.and_then(|mut file| file.write_all(line.as_bytes()));
+    let _ = writeln!(std::io::stderr(), "SKIPPED {test}: {why}");
 }
 
 /// A program on a terminal of 100 columns and 24 lines.
