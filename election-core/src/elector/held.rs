@@ -189,9 +189,10 @@ impl Election {
             _ => Reason::OnHold { candidate, left },
         };
         Some(match (nominee, until) {
-            (Some(_), _) => Verdict::new(Decision::ClearNomination, reason),
-            (None, Some(until)) => Verdict::wait(until, reason),
-            (None, None) => Verdict::new(Decision::Keep, reason),
+            (Some(_), _) if hold.is_some() => Verdict::new(Decision::ClearNomination, reason),
+            // An elector that knows of no failure has nominated: each would undo what the other writes.
+            (_, Some(until)) => Verdict::wait(until, reason),
+            (_, None) => Verdict::new(Decision::Keep, reason),
         })
     }
 

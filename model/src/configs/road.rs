@@ -102,10 +102,8 @@ pub(super) fn divided() -> Config {
     Config {
         electors: vec![Rate::TRUE, Rate::TRUE],
         total: 3,
-        settles: false,
         sights: vec![
             Sight::Nominated,
-            Sight::Withdrawn,
             Sight::EndOfTerm,
             Sight::HandedOver,
             Sight::Relisted,
