@@ -141,7 +141,12 @@ fn at_no_time(text: &str) -> String {
                 words[at] = "7";
             }
         }
-        shown.push_str(&words.join(" "));
+        let line = words.join(" ");
+        // A stamp that ends with zeros is shorter.
+        match line.strip_prefix("TIME ") {
+            Some(rest) => shown.push_str(&format!("TIME {}", rest.trim_start())),
+            None => shown.push_str(&line),
+        }
         shown.push('\n');
     }
     shown
