@@ -103,17 +103,31 @@ fn file_name((os, arch): (&str, &str)) -> String {
     format!("{PLUGIN}-{os}-{arch}.tar.gz")
 }
 
-/// The program with its licence and its man pages.
+/// The program with its licence and its man pages. The same program gives the same archive, so that anybody can compare sums.
 fn pack(root: &Path, program: &Path, out: &Path, platform: (&str, &str)) -> anyhow::Result<PathBuf> {
     std::fs::create_dir_all(out).with_context(|| format!("cannot make {}", out.display()))?;
     let folder = tempfile::tempdir().context("cannot make a folder")?;
     std::fs::copy(program, folder.path().join(PLUGIN))?;
     std::fs::copy(root.join("LICENSE"), folder.path().join("LICENSE"))?;
     said(Command::new(program).arg("man").arg(folder.path().join("man")))?;
+    let mut files = vec![PLUGIN.to_owned(), "LICENSE".to_owned()];
+    for page in std::fs::read_dir(folder.path().join("man"))? {
+        files.push(format!("man/{}", page?.file_name().to_string_lossy()));
+    }
+    files.sort();
+    for file in &files {
+        std::fs::File::open(folder.path().join(file))?.set_modified(std::time::UNIX_EPOCH)?;
+    }
     let archive = out.join(file_name(platform));
+    // Two that pack at the same time do not write into one file.
+    let being_made = tempfile::NamedTempFile::new_in(out)?;
     let mut tar = Command::new("tar");
-    tar.arg("-czf").arg(&archive).arg("-C").arg(folder.path());
-    said(tar.args([PLUGIN, "LICENSE", "man"]))?;
+    tar.arg("-czf")
+        .arg(being_made.path())
+        .arg("-C")
+        .arg(folder.path());
+    said(tar.args(files))?;
+    being_made.persist(&archive)?;
     Ok(archive)
 }
 
@@ -305,6 +319,24 @@ mod tests {
 
     fn sha256_of_amd64() -> &'static str {
         "5861314d7fccb39c2192173240eab44fa35ca66426201ca2acd0630a6258dd51"
+    }
+
+    #[test]
+    fn the_same_program_gives_the_same_archive() {
+        let folder = tempfile::tempdir().unwrap();
+        let program = folder.path().join("program");
+        let script = "#!/bin/sh\nmkdir -p $2 && for page in c a b; do echo $page > $2/$page.1; done\n";
+        std::fs::write(&program, script).unwrap();
+        let executable = std::os::unix::fs::PermissionsExt::from_mode(0o755);
+        std::fs::set_permissions(&program, executable).unwrap();
+        let root = workspace::root().unwrap();
+        let sum = |out: &str| {
+            let archive = pack(&root, &program, &folder.path().join(out), PLATFORMS[0]).unwrap();
+            sha256(&archive).unwrap()
+        };
+        let first = sum("first");
+        crate::shell::block(std::time::Duration::from_millis(1100));
+        assert_eq!(first, sum("second"), "a second later, in another folder");
     }
 
     #[test]
