@@ -299,7 +299,7 @@ async fn check(method: &Method, uri: &str, answer: Response<ApiBody>) {
         .get("content-type")
         .is_some_and(|media| media == "application/json");
     // One that watches from here on says nothing more.
-    if uri.contains("watch=true") && parts.status.is_success() {
+    if watches(uri) && parts.status.is_success() {
         return;
     }
     let bytes = tokio::time::timeout(PATIENCE, body.collect()).await;
@@ -326,11 +326,16 @@ async fn check(method: &Method, uri: &str, answer: Response<ApiBody>) {
     }
 }
 
+/// Whether a watch is asked for: by a word of the query, or in the old form by a segment of the path.
+fn watches(uri: &str) -> bool {
+    uri.contains("watch=true") || uri.contains("/watch/")
+}
+
 /// Whether a real server, too, answers so to a request that is at fault itself: with a time out to who asks for a version that
 /// does not exist yet, and with a 500 without a reason where its code did not expect to fail, as in patches and in the
 /// version that a watch begins at. Its own failures have a reason.
 fn is_of_a_real_server(method: &Method, uri: &str, said: &Value) -> bool {
-    let is_unexpected = *method == Method::PATCH || uri.contains("watch=true");
+    let is_unexpected = *method == Method::PATCH || watches(uri);
     match said["code"].as_u64() {
         Some(500) => said.get("reason").is_none_or(|reason| reason == "") && is_unexpected,
         Some(504) => said["reason"] == "Timeout",
