@@ -32,10 +32,10 @@ Examples:
   kubectl leases doctor --lease-duration 15s --renew-deadline 13s
 
 It looks at the elector, the leases and their candidates, the API server, the
-clocks, and who may do what. For two seconds it looks whether an identity changes
-hands, and as long as a holder takes to renew when one was asked to give way;
---look gives it another time for both. The rights of others are asked for with
-SubjectAccessReviews; who may not create those is told so.
+clocks, and who may do what. For two seconds it looks whether an identity
+changes hands, and as long as a holder takes to renew when one was asked to give
+way; --look gives it another time for both. The rights of others are asked for
+with SubjectAccessReviews; who may not create those is told so.
 
 Exit code: 0 when all is well; 1 when it could not look; 2 when it found a
 warning or a problem.";

@@ -34,8 +34,8 @@ Examples:
   # Whoever was asked to step down may lead again.
   kubectl leases step-down demo --cancel
 
-The handover is the same as for a better candidate: the old work stops before the
-new begins. Needs `update` on leases, and `create` on events.events.k8s.io.
+The handover is the same as for a better candidate: the old work stops before
+the new begins. Needs `update` on leases, and `create` on events.events.k8s.io.
 
 Exit code: 0; 1 on errors, and when nobody else, or not the one of --to, leads
 within the time of --wait.";
@@ -177,7 +177,9 @@ Examples:
 A better candidate waits. When the leader ends or dies, the best candidate
 leads as always. The elector counts the seconds by its own clock from when it
 sees the request; one that is started meanwhile counts anew, so a hold may last
-longer than was asked for. Asked for once more, it begins anew too. Needs `update` on leases, and `create` on events.events.k8s.io.
+longer than was asked for. Asked for once more, it begins anew too.
+
+Needs `update` on leases, and `create` on events.events.k8s.io.
 
 Exit code: 0; 1 on errors.";
 
