@@ -21,7 +21,8 @@ Examples:
   cargo xtask bugs                           each of them
   cargo xtask bugs deadline-from-answer      one of them
   cargo xtask bugs --trace no-back-off       with the counterexample
-  cargo xtask bugs --model --record          only what the model sees; what the simulation saw stays in the table
+  cargo xtask bugs --model --record          only what the model sees; what the
+                                             simulation saw stays in the table
   cargo xtask bugs --check                   only whether the patches apply";
 
 /// What `bugs` is told.
