@@ -28,7 +28,8 @@ Examples:
 
 Writes results.json and tables to the folder of --out, and fails when the median
 with up to 10 leases is over 50 ms, with up to 10,000 over 2 s (with more than
-1,000 only while nobody writes), or the program over 15 MB. The first run installs hyperfine below the build output.";
+1,000 only while nobody writes), or the program over 15 MB. The first run
+installs hyperfine below the build output.";
 
 /// What `bench plugin` is told.
 #[derive(Clone, Debug, Args)]
