@@ -25,7 +25,7 @@ pub enum Order {
 }
 
 /// The words that `--state` knows: the states, and what is remarkable about them.
-pub(crate) fn words() -> impl Iterator<Item = &'static str> {
+pub fn words() -> impl Iterator<Item = &'static str> {
     let states = [
         LeaseState::Fresh,
         LeaseState::Offered,
@@ -33,7 +33,7 @@ pub(crate) fn words() -> impl Iterator<Item = &'static str> {
         LeaseState::Released,
         LeaseState::Blanked,
     ];
-    let remarkable = Condition::ALL.into_iter().map(Condition::as_str);
+    let remarkable = Condition::value_variants().iter().map(|one| one.as_str());
     states
         .map(LeaseState::as_str)
         .into_iter()

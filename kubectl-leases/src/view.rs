@@ -2,6 +2,7 @@
 //!
 //! How it is found out is in `survey.rs`. Fields that are not known are absent.
 
+use clap::ValueEnum;
 use serde::Serialize;
 
 use crate::moment::TimeSource;
@@ -124,17 +125,17 @@ pub struct LeaseStatus {
     pub observed: Observed,
 }
 
-/// What is remarkable about the state of a lease.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+/// What is remarkable about the state of a lease. `ValueEnum` lists the words, so that none is forgotten.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, ValueEnum)]
 pub enum Condition {
+    /// Nobody renewed it in time: an estimate by the server's time.
+    Expired,
     /// A successor is nominated and has not asked for the lease yet.
     Nominated,
     /// The holder was asked to give way.
     Ending,
     /// The holder was asked to give way longer ago than its lease lasts, and goes on renewing.
     Overdue,
-    /// Nobody renewed it in time: an estimate by the server's time.
-    Expired,
     /// Nobody preempts the holder, because somebody asked for that.
     OnHold,
     /// Somebody asked for one candidate to lead whenever it can.
@@ -154,22 +155,6 @@ pub enum Condition {
 }
 
 impl Condition {
-    /// All of them.
-    pub const ALL: [Self; 12] = [
-        Self::Expired,
-        Self::Nominated,
-        Self::Ending,
-        Self::Overdue,
-        Self::OnHold,
-        Self::Pinned,
-        Self::SteppingDown,
-        Self::OrdinaryHolder,
-        Self::Unanswered,
-        Self::NoElectableCandidate,
-        Self::Unattended,
-        Self::NotCoordinated,
-    ];
-
     /// The word in a table.
     #[must_use]
     pub const fn as_str(self) -> &'static str {

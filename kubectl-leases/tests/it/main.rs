@@ -16,6 +16,7 @@ mod kubectl;
 mod outputs;
 mod played;
 mod print;
+mod runbook;
 mod stage;
 mod states;
 mod steer;
