@@ -1,7 +1,9 @@
-//! The requests of the plugin, and what their failures are called.
+//! The requests of the plugin, and which failure is which.
 //!
-//! What changes something is in `cluster/writes.rs`. What the Leases mean is in `survey.rs`.
+//! What changes something is in `cluster/writes.rs`, and how a failure is said in `cluster/error.rs`. What the Leases mean is
+//! in `survey.rs`.
 
+mod error;
 mod writes;
 
 use std::collections::BTreeSet;
@@ -28,115 +30,8 @@ use tower::util::MapResponseLayer;
 
 use crate::config::ConfigError;
 use crate::moment::ServerClock;
+pub use error::Error;
 pub(crate) use writes::Outcome;
-
-/// Why nothing could be shown.
-#[derive(Debug, thiserror::Error)]
-pub enum Error {
-    /// There is no configuration.
-    #[error("error: {0}")]
-    Config(#[from] ConfigError),
-    /// The server does not answer.
-    #[error(
-        "Unable to connect to the server {server}: {why}; is it running, and does the context name the right one?"
-    )]
-    Unreachable {
-        /// Its address.
-        server: String,
-        /// What went wrong.
-        why: String,
-    },
-    /// The server took too long.
-    #[error(
-        "error: the server {server} did not answer within {limit:?}: raise --request-timeout, or check the server"
-    )]
-    TimedOut {
-        /// Its address.
-        server: String,
-        /// `--request-timeout`.
-        limit: Duration,
-    },
-    /// The server does not know who asks.
-    #[error(
-        "error: You must be logged in to the server {server} (Unauthorized): check the token or client certificate of \
-         this context"
-    )]
-    Unauthorized {
-        /// Its address.
-        server: String,
-    },
-    /// The server refuses.
-    #[error("Error from server ({reason}): {message}")]
-    Refused {
-        /// Its word.
-        reason: String,
-        /// Its words.
-        message: String,
-    },
-    /// Who asks may not.
-    #[error("Error from server (Forbidden): {message}\nThis needs {needs}: bind a role that grants it")]
-    Forbidden {
-        /// The server's words, which name the user.
-        message: String,
-        /// The permission: the verbs, and on what.
-        needs: &'static str,
-    },
-    /// What was asked for makes no sense now.
-    #[error("error: {0}")]
-    Steer(String),
-    /// There is no such lease.
-    #[error(
-        "Error from server (NotFound): leases.coordination.k8s.io {name:?} not found in namespace {namespace:?}"
-    )]
-    NotFound {
-        /// Its namespace.
-        namespace: String,
-        /// Its name.
-        name: String,
-    },
-    /// The lease that was named is a candidate's.
-    #[error(
-        "error: lease {name:?} is the identity lease of a candidate, not a leader lease; it offers itself for {leads}: \
-         {instead}"
-    )]
-    IdentityLease {
-        /// Its name.
-        name: String,
-        /// What it offers itself for.
-        leads: String,
-        /// The command that looks at that.
-        instead: String,
-    },
-    /// There is no screen.
-    #[error(
-        "error: the output is no terminal: use `kubectl leases status --watch` or `kubectl leases watch` instead"
-    )]
-    NoTerminal,
-    /// The output cannot be written.
-    #[error("error: the output cannot be written: {0}")]
-    Output(#[from] std::io::Error),
-}
-
-impl Error {
-    /// What the server said, if it would not do what was asked for.
-    ///
-    /// # Errors
-    /// Itself, if it is anything else.
-    pub fn refusal(self) -> Result<String, Self> {
-        match self {
-            Self::Forbidden { message, .. } | Self::Refused { message, .. } => Ok(message),
-            other => Err(other),
-        }
-    }
-
-    /// The same, where the server refuses another permission than that to read leases.
-    fn needing(self, needs: &'static str) -> Self {
-        match self {
-            Self::Forbidden { message, .. } => Self::Forbidden { message, needs },
-            other => other,
-        }
-    }
-}
 
 /// The Leases of one namespace, or of all.
 #[derive(Clone)]
@@ -170,7 +65,12 @@ impl Cluster {
     ) -> Result<Self, ConfigError> {
         let clock = ServerClock::default();
         let server = config.cluster_url.to_string();
-        let client = ClientBuilder::try_from(config).map_err(ConfigError::Client)?;
+        let login = config
+            .auth_info
+            .exec
+            .as_ref()
+            .and_then(|exec| exec.command.clone());
+        let client = ClientBuilder::try_from(config).map_err(|error| ConfigError::of_client(error, login))?;
         let client = client
             .with_layer(&MapResponseLayer::new(date_noted(clock.clone())))
             .build();
@@ -400,6 +300,14 @@ impl Cluster {
                 message: status.message.clone(),
                 needs: READ_LEASES,
             },
+            kube::Error::Api(status) if status.reason == UNREADABLE => Error::Stranger {
+                server: self.server.clone(),
+                what: format!("status {}, {:?}", status.code, beginning(&status.message)),
+            },
+            kube::Error::SerdeError(error) => Error::Stranger {
+                server: self.server.clone(),
+                what: error.to_string(),
+            },
             kube::Error::Api(status) => Error::Refused {
                 reason: status.reason.clone(),
                 message: status.message.clone(),
@@ -467,6 +375,15 @@ fn date_noted<B>(clock: ServerClock) -> impl Fn(http::Response<B>) -> http::Resp
         }
         response
     }
+}
+
+/// The reason that kube gives to an answer without one.
+const UNREADABLE: &str = "Failed to parse error data";
+
+/// As much of a page as tells whose it is.
+fn beginning(text: &str) -> String {
+    let line = text.lines().next().unwrap_or_default();
+    line.chars().take(80).collect()
 }
 
 /// An error with its causes, each said once.

@@ -1,9 +1,11 @@
 //! Which cluster to ask, and as whom: the rules of kubectl, and what is said when they lead nowhere.
 
+use std::fmt::Display;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use kube::Config;
+use kube::client::AuthError;
 use kube::config::{
     AuthInfo, Cluster, Context, KubeConfigOptions, Kubeconfig, KubeconfigError, NamedAuthInfo, NamedCluster,
     NamedContext,
@@ -45,23 +47,27 @@ pub struct Source {
 /// Why there is no configuration.
 #[derive(Debug, thiserror::Error)]
 pub enum ConfigError {
-    /// A file cannot be used.
-    #[error("kubeconfig {file} cannot be used: {cause}; name another one with --kubeconfig or $KUBECONFIG", file = .file.display())]
+    /// A file cannot be used. Only the first line of the cause is said: the others show the file, which has secrets in it.
+    #[error("kubeconfig {file} cannot be used: {cause}; name another one with --kubeconfig or $KUBECONFIG", file = .file.display(), cause = first_line(.cause))]
     File {
         /// The file, or `$KUBECONFIG` when that names several.
         file: PathBuf,
         /// Why.
         cause: KubeconfigError,
     },
+    /// No context is chosen.
+    #[error("no context is chosen: name one with --context; the kubeconfig has {known}", known = list(.known))]
+    NoContext {
+        /// The contexts that there are.
+        known: Vec<String>,
+    },
     /// The context cannot be used.
-    #[error("context {context:?} cannot be used: {cause}; the kubeconfig has {known}", known = list(.known))]
+    #[error("context {context:?} cannot be used: {cause}", cause = first_line(.cause))]
     Context {
         /// The context that was asked for, or the current one.
         context: String,
         /// Why.
         cause: KubeconfigError,
-        /// The contexts that there are.
-        known: Vec<String>,
     },
     /// The kubeconfig has no cluster, or no user, of that name.
     #[error("{what} {name:?} does not exist; the kubeconfig has {known}", known = list(.known))]
@@ -82,9 +88,31 @@ pub enum ConfigError {
         /// What was given.
         server: String,
     },
+    /// The program that logs in cannot be started.
+    #[error(
+        "the program {program:?} that logs in to this server cannot be run: {cause}; install it, or name another user with --user"
+    )]
+    Login {
+        /// What the kubeconfig names.
+        program: String,
+        /// Why.
+        cause: std::io::Error,
+    },
     /// The client cannot be made.
-    #[error("the kubeconfig cannot be used: {0}")]
+    #[error("the kubeconfig cannot be used: {cause}", cause = first_line(.0))]
     Client(kube::Error),
+}
+
+impl ConfigError {
+    /// Why no client was made; `login` is the program that the kubeconfig names to log in.
+    pub(crate) fn of_client(error: kube::Error, login: Option<String>) -> Self {
+        match (error, login) {
+            (kube::Error::Auth(AuthError::AuthExecStart(cause)), Some(program)) => {
+                Self::Login { program, cause }
+            }
+            (error, _) => Self::Client(error),
+        }
+    }
 }
 
 fn list(names: &[String]) -> String {
@@ -93,6 +121,18 @@ fn list(names: &[String]) -> String {
     } else {
         names.join(", ")
     }
+}
+
+/// Without what kube says of the step in which it found that, and without quotes around quotes.
+fn first_line(cause: &impl Display) -> String {
+    let text = cause.to_string();
+    let line = text.lines().next().unwrap_or_default();
+    let line = line
+        .strip_prefix("Failed to infer provided configuration: ")
+        .unwrap_or(line);
+    line.replace("'\"", "\"")
+        .replace("\"'", "\"")
+        .replace("YAML: error: ", "YAML: ")
 }
 
 /// A connection that takes longer will not come.
@@ -253,24 +293,30 @@ impl Source {
             }),
             _ => Ok(()),
         };
-        must_be_there("cluster", &self.cluster, clusters(&kubeconfig))?;
-        must_be_there("auth info", &self.credentials, users(&kubeconfig))?;
-        let context = self
+        let chosen = self
             .context
             .clone()
-            .or_else(|| kubeconfig.current_context.clone())
-            .unwrap_or_default();
+            .or_else(|| kubeconfig.current_context.clone());
+        let Some(context) = chosen.filter(|context| !context.is_empty()) else {
+            return Err(ConfigError::NoContext { known });
+        };
+        must_be_there("context", &Some(context.clone()), known)?;
+        let named = kubeconfig.contexts.iter().find(|named| named.name == context);
+        let named = named.and_then(|named| named.context.as_ref());
+        let cluster = self.cluster.clone().or_else(|| Some(named?.cluster.clone()));
+        must_be_there("cluster", &cluster, clusters(&kubeconfig))?;
+        // Whoever it is that asks, it is not nobody.
+        let user = self.credentials.clone().or_else(|| named?.user.clone());
+        let asked_otherwise = self.token.is_some() || self.client_certificate.is_some();
+        let user = user.filter(|user| !user.is_empty() && !asked_otherwise);
+        must_be_there("auth info", &user, users(&kubeconfig))?;
         let options = KubeConfigOptions {
             context: self.context.clone(),
             cluster: self.cluster.clone(),
             user: self.credentials.clone(),
         };
         let config = Config::from_custom_kubeconfig(kubeconfig, &options).await;
-        config.map_err(|cause| ConfigError::Context {
-            context,
-            cause,
-            known,
-        })
+        config.map_err(|cause| ConfigError::Context { context, cause })
     }
 }
 

@@ -274,13 +274,15 @@ fn changes(survey: &Survey, key: &LeaseKey, explanation: &Explanation) -> Vec<Ch
     if let Some(holder) = held {
         if takes_part && !expired(explanation) {
             let duration = survey.leader(key).and_then(|lease| lease.record.duration);
+            let next = play(survey, key, Fate::Stops);
+            let mut then = in_short(&next);
+            if next.leader.is_some() {
+                let worst = seconds_in_words(worst_handover(duration).as_secs());
+                then = format!("{then}, when the work has stopped: within {worst} at worst");
+            }
             changes.push(Change {
                 when: format!("{holder} is told to stop"),
-                then: format!(
-                    "{}, when the work has stopped: within {} at worst",
-                    in_short(&play(survey, key, Fate::Stops)),
-                    seconds_in_words(worst_handover(duration).as_secs())
-                ),
+                then,
             });
         }
         if !expired(explanation) {

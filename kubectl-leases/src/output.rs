@@ -76,7 +76,7 @@ pub(crate) const FORMATS: [&str; 11] = [
 ];
 
 fn refused() -> String {
-    format!("there are {}", FORMATS.join(", "))
+    format!("write one of {}", FORMATS.join(", "))
 }
 
 impl Format {

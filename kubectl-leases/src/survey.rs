@@ -183,21 +183,7 @@ impl Survey {
     /// [`Error::NotFound`] when nobody knows it, [`Error::IdentityLease`] when it is a candidate's.
     pub fn must_know(&self, key: &LeaseKey) -> Result<LeaseStatus, Error> {
         if let Some(leads) = self.identity(key) {
-            let instead = leads.first().map_or_else(
-                || format!("kubectl leases candidates -n {}", key.namespace()),
-                |lease| format!("kubectl leases status -n {} {}", lease.namespace(), lease.name()),
-            );
-            let leads = leads.iter().map(LeaseKey::name).collect::<Vec<_>>().join(", ");
-            let leads = if leads.is_empty() {
-                "nothing".to_owned()
-            } else {
-                leads
-            };
-            return Err(Error::IdentityLease {
-                name: key.name().to_owned(),
-                leads,
-                instead,
-            });
+            return Err(Error::identity_lease(key, leads));
         }
         self.one(key).ok_or_else(|| Error::NotFound {
             namespace: key.namespace().to_owned(),

@@ -142,8 +142,8 @@ impl Steering {
                 self.dry_run.suffix()
             )?,
             Some(Written::Name) => writeln!(out, "lease.coordination.k8s.io/{}", lease.name_any())?,
-            Some(Written::Json) => object(out, ObjectFormat::Json, lease)?,
-            Some(Written::Yaml) => object(out, ObjectFormat::Yaml, lease)?,
+            Some(Written::Json) => object(out, ObjectFormat::Json, &shown(lease))?,
+            Some(Written::Yaml) => object(out, ObjectFormat::Yaml, &shown(lease))?,
         }
         Ok(())
     }
@@ -205,6 +205,13 @@ impl Steering {
             "lease {key} changed {ATTEMPTS} times while it was looked at, and nothing was done: try again"
         )))
     }
+}
+
+/// As kubectl shows an object: who manages which field is long, and asked for by nobody.
+fn shown(lease: &Lease) -> Lease {
+    let mut shown = lease.clone();
+    shown.metadata.managed_fields = None;
+    shown
 }
 
 /// What became of a wish.

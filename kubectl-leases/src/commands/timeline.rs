@@ -4,7 +4,8 @@ use std::io::{self, Write};
 use std::path::PathBuf;
 
 use clap::{Args, ValueHint};
-use election_core::{LeaseKey, wire};
+use election_core::LeaseKey;
+use election_core::wire::{self, Item};
 
 use crate::cli::Found;
 use crate::cluster::Error;
@@ -66,6 +67,9 @@ impl TimelineArgs {
                 namespace: key.namespace().to_owned(),
                 name: key.name().to_owned(),
             });
+        }
+        if let Some(Item::Identity(identity)) = lease.as_ref().and_then(wire::read) {
+            return Err(Error::identity_lease(&key, &identity.leads));
         }
         let lease = lease.as_ref().and_then(wire::read_leader);
         let timeline = Timeline::new(&key.to_string(), &events, lease.as_ref(), cluster.clock.now());

@@ -13,6 +13,8 @@ mod flags;
 mod follow;
 mod happenings;
 mod kubectl;
+mod messages;
+mod objects;
 mod outputs;
 mod played;
 mod print;
