@@ -6,10 +6,12 @@ use std::time::Duration;
 use k8s_openapi::api::coordination::v1::Lease;
 use kube::Api;
 use kube::api::{Patch, PatchParams};
+use kubectl_leases::doctor::{Severity, leases};
+use kubectl_leases::electors::Electors;
 use local_controlplane::simulate_wall;
 use serde_json::json;
 
-use crate::fixtures::{candidate, electors, held, noted, released};
+use crate::fixtures::{candidate, electors, held, noted, released, survey};
 use crate::stage::{self, Stage};
 
 const KEY: &str = "kube-system/sample-controller";
@@ -132,6 +134,31 @@ async fn the_leader_is_alive_and_stuck() {
         &screens,
         &["Held,Ending,Overdue", "bravo is alive and stuck", "restart bravo"],
     );
+}
+
+/// Whether it gives way is seen only in a while, so one look calls it neither well nor ill.
+#[test]
+fn a_holder_that_was_asked_to_give_way_is_not_called_well() {
+    let said = |annotations| {
+        let mut leases = fleet();
+        leases.push(held(KEY, "alpha", 3, annotations));
+        let acting = Electors::Acting {
+            identity: "elector-1".to_owned(),
+            renewed_seconds_ago: Some(2),
+        };
+        let findings = leases::check(&survey(&leases), &acting, None);
+        let of_lease = findings.into_iter().filter(|finding| finding.about == KEY);
+        of_lease
+            .map(|finding| (finding.code, finding.severity))
+            .collect::<Vec<_>>()
+    };
+    assert_eq!(said(json!({})), [("Lease", Severity::Ok)]);
+    let ending = json!({
+        "coordinated-election.io/preferred-holder": "bravo",
+        "coordination.k8s.io/end-of-term": "true",
+    });
+    let of_ending = said(ending);
+    assert!(of_ending.is_empty(), "it is called {of_ending:?}");
 }
 
 #[tokio::test]

@@ -168,6 +168,30 @@ fn nothing_known_is_drawn_as_such() {
     );
 }
 
+#[test]
+fn what_a_lease_says_is_no_part_of_the_drawing_itself() {
+    let hostile = "evil\u{1b}]0;pwned\u{7}</text><script>\u{202e}&\"";
+    let lease = election_core::wire::read_leader(&held(KEY, hostile, 4, json!({}))).unwrap();
+    let events = [event(
+        0,
+        "Offered",
+        hostile,
+        "Offered to evil: the lease is Fresh",
+    )];
+    let svg = draw(&Timeline::new(KEY, &events, Some(&lease), moment().now));
+    let bad = svg
+        .chars()
+        .find(|letter| *letter != '\n' && (letter.is_control() || *letter == '\u{202e}'));
+    assert_eq!(bad, None, "{svg}");
+    let shown = "evil\\u{1b}]0;pwned\\u{7}&lt;/text&gt;&lt;script&gt;\\u{202e}&amp;&quot;";
+    assert_eq!(
+        svg.matches(shown).count(),
+        2,
+        "beside the row, and as its title: {svg}"
+    );
+    assert_eq!(svg.matches("evil").count(), 2, "{svg}");
+}
+
 #[tokio::test]
 async fn a_timeline_on_the_screen() {
     let stage = Stage::with(vec![held(KEY, "new", 4, json!({}))]).await;
