@@ -215,6 +215,7 @@ impl Effects {
                 versions: self.settings.versions.clone(),
                 renew_time,
                 duration,
+                timing: self.settings.timing,
             };
             wire::identity(base.as_ref(), &record, self.owner.as_ref())
         };

@@ -54,5 +54,5 @@ pub use lease::{LeaderLease, LeaseCreate, LeaseState, LeaseWrite, Record, WriteK
 pub use names::{FencingToken, Identity, Incarnation, LeaseKey, ParseLeaseKeyError, Revision, Uid};
 pub use strategy::{ParseStrategyError, Strategy, Versions};
 pub use time::{LeaseSeconds, Mono, Wall};
-pub use timing::{ElectorTiming, Guarantees, TermTiming, Timing, TimingError};
+pub use timing::{ElectorTiming, Guarantees, ParseTimingError, TermTiming, Timing, TimingError};
 pub use version::{ParseVersionError, Version};

@@ -2,9 +2,13 @@
 //!
 //! The constructors refuse contradictions; [`Timing::guarantees`] says in figures what a set of knobs promises.
 
+use alloc::format;
+use alloc::string::String;
 use core::fmt;
+use core::str::FromStr;
 use core::time::Duration;
 
+use crate::names::shorten;
 use crate::time::LeaseSeconds;
 
 /// The knobs of a candidate.
@@ -120,6 +124,19 @@ impl Timing {
             );
         }
         Ok(self)
+    }
+
+    /// All of them, in the order of [`KNOBS`].
+    const fn knobs(&self) -> [Duration; KNOBS.len()] {
+        [
+            self.lease_duration.duration(),
+            self.renew_deadline,
+            self.renew_interval,
+            self.retry_period,
+            self.stop_grace,
+            self.identity_duration.duration(),
+            self.identity_interval,
+        ]
     }
 
     /// The duration that the candidate asks for.
@@ -247,6 +264,106 @@ impl fmt::Display for TimingError {
 
 impl core::error::Error for TimingError {}
 
+/// As a candidate notes it on its identity lease: `lease-duration=15s renew-deadline=12s …`, each knob by the name of its flag,
+/// in whole seconds or whole milliseconds.
+impl fmt::Display for Timing {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for (index, (name, knob)) in KNOBS.iter().zip(self.knobs()).enumerate() {
+            let space = if index == 0 { "" } else { " " };
+            // What is shorter than a millisecond is not nothing.
+            let millis = knob.as_millis().max(u128::from(!knob.is_zero()));
+            match millis % 1000 {
+                0 => write!(f, "{space}{name}={}s", millis / 1000)?,
+                _ => write!(f, "{space}{name}={millis}ms")?,
+            }
+        }
+        Ok(())
+    }
+}
+
+/// Reads what [`Timing`] prints. A knob that is missing follows from the lease duration; a name that is not known is left
+/// for those who know it. What contradicts itself is read: [`Timing::validated`] says so.
+impl FromStr for Timing {
+    type Err = ParseTimingError;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        let mut given = [None; KNOBS.len()];
+        for word in text.split_whitespace() {
+            let error = || ParseTimingError(shorten(word));
+            let (name, value) = word.split_once('=').ok_or_else(error)?;
+            if let Some(index) = KNOBS.iter().position(|known| *known == name) {
+                given[index] = Some(duration(value).ok_or_else(error)?);
+            }
+        }
+        let [
+            lease,
+            deadline,
+            interval,
+            retry,
+            grace,
+            identity,
+            identity_interval,
+        ] = given;
+        let seconds = |name, duration: Option<Duration>, default| match duration {
+            None => Ok(default),
+            Some(duration) => {
+                whole_seconds(duration).ok_or_else(|| ParseTimingError(format!("{name}={duration:?}")))
+            }
+        };
+        let default = Self::for_lease_duration(seconds(KNOBS[0], lease, LeaseSeconds::LEADER)?);
+        Ok(Self {
+            lease_duration: default.lease_duration,
+            renew_deadline: deadline.unwrap_or(default.renew_deadline),
+            renew_interval: interval.unwrap_or(default.renew_interval),
+            retry_period: retry.unwrap_or(default.retry_period),
+            stop_grace: grace.unwrap_or(default.stop_grace),
+            identity_duration: seconds(KNOBS[5], identity, default.identity_duration)?,
+            identity_interval: identity_interval.unwrap_or(default.identity_interval),
+        })
+    }
+}
+
+/// What the knobs are called, in the order of [`Timing::knobs`].
+const KNOBS: [&str; 7] = [
+    "lease-duration",
+    "renew-deadline",
+    "renew-interval",
+    "retry-period",
+    "stop-grace",
+    "identity-duration",
+    "identity-interval",
+];
+
+fn duration(text: &str) -> Option<Duration> {
+    // More than that no lease lasts, and sums of a few do not overflow.
+    let count = |digits: &str| digits.parse::<u32>().ok().map(u64::from);
+    match text.strip_suffix("ms") {
+        Some(millis) => count(millis).map(Duration::from_millis),
+        None => count(text.strip_suffix('s')?).map(Duration::from_secs),
+    }
+}
+
+fn whole_seconds(duration: Duration) -> Option<LeaseSeconds> {
+    let seconds = u32::try_from(duration.as_secs()).ok().and_then(LeaseSeconds::new);
+    seconds.filter(|_| duration.subsec_nanos() == 0)
+}
+
+/// A knob that cannot be read.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ParseTimingError(String);
+
+impl fmt::Display for ParseTimingError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(
+            f,
+            "{:?} is no knob with its value, such as renew-deadline=12s or retry-period=250ms; those of leases are whole seconds",
+            self.0
+        )
+    }
+}
+
+impl core::error::Error for ParseTimingError {}
+
 /// The knobs of an elector.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct ElectorTiming {
@@ -333,9 +450,66 @@ fn percent_over(larger: Duration, smaller: Duration) -> u32 {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use alloc::string::ToString;
 
     fn seconds(seconds: u32) -> LeaseSeconds {
         LeaseSeconds::new(seconds).expect("positive")
+    }
+
+    #[test]
+    fn what_is_noted_is_read_as_it_was() {
+        let noted = Timing::default().to_string();
+        assert_eq!(
+            noted,
+            "lease-duration=15s renew-deadline=12s renew-interval=4s retry-period=1s stop-grace=1s \
+             identity-duration=180s identity-interval=60s"
+        );
+        assert_eq!(noted.parse(), Ok(Timing::default()));
+        let odd = Timing::for_lease_duration(seconds(5)).with_stop_grace(Duration::from_micros(3));
+        let odd = odd.to_string();
+        assert_eq!(
+            odd,
+            "lease-duration=5s renew-deadline=4s renew-interval=1333ms retry-period=333ms stop-grace=1ms \
+             identity-duration=180s identity-interval=60s"
+        );
+        assert_eq!(odd.parse::<Timing>().map(|read| read.to_string()), Ok(odd));
+    }
+
+    #[test]
+    fn what_is_missing_follows_and_what_is_foreign_is_left() {
+        let five = Timing::for_lease_duration(seconds(5));
+        assert_eq!("lease-duration=5s".parse(), Ok(five));
+        assert_eq!("lease-duration=5s colour=red".parse(), Ok(five));
+        let deadline = five.with_renew_deadline(Duration::from_millis(250));
+        assert_eq!("lease-duration=5s\nrenew-deadline=250ms".parse(), Ok(deadline));
+        assert_eq!("".parse(), Ok(Timing::default()));
+    }
+
+    #[test]
+    fn knobs_that_cannot_be_read_are_named_and_the_largest_contradict_without_a_panic() {
+        for text in [
+            "soon",
+            "retry-period=soon",
+            "retry-period=1h",
+            "retry-period=-1s",
+            "retry-period=4294967296s",
+            "lease-duration=0s",
+            "lease-duration=1500ms",
+        ] {
+            let error = text.parse::<Timing>().map_err(|error| error.to_string());
+            assert!(
+                error
+                    .as_ref()
+                    .is_err_and(|error| error.contains(text.split('=').next().unwrap())),
+                "{text}: {error:?}"
+            );
+        }
+        let largest = KNOBS.map(|knob| alloc::format!("{knob}=2147483647s")).join(" ");
+        assert!(
+            largest
+                .parse::<Timing>()
+                .is_ok_and(|timing| timing.validated().is_err())
+        );
     }
 
     #[test]
@@ -406,7 +580,7 @@ mod tests {
     fn contradicting_knobs_are_refused() {
         let check = |timing: Timing, word: &str| {
             let error = timing.validated().expect_err(word);
-            assert!(alloc::format!("{error}").contains(word), "{error}");
+            assert!(format!("{error}").contains(word), "{error}");
         };
         let defaults = Timing::default();
         check(defaults.with_renew_deadline(Duration::from_millis(12_001)), "4/5");

@@ -23,6 +23,7 @@ use crate::lease::{LeaderLease, LeaseCreate, LeaseWrite, Record};
 use crate::names::{Identity, Incarnation, LeaseKey, shorten};
 use crate::strategy::Versions;
 use crate::time::{LeaseSeconds, Wall};
+use crate::timing::{ParseTimingError, Timing};
 use crate::version::Version;
 use facts::Facts;
 
@@ -51,6 +52,9 @@ pub const STEP_DOWN_TO: &str = "coordinated-election.io/step-down-to";
 /// Both: a fresh value for each start of a process.
 pub const INCARNATION: &str = "coordinated-election.io/incarnation";
 
+/// Identity lease: the knobs that the process runs with, for people; no election reads it.
+pub const TIMING: &str = "coordinated-election.io/timing";
+
 /// The value of [`ELECTED_BY`].
 pub const ELECTED_BY_VALUE: &str = "leader-election-controller";
 
@@ -78,6 +82,16 @@ pub fn read_leader(lease: &Lease) -> Option<LeaderLease> {
 #[must_use]
 pub fn read_identity(lease: &Lease) -> Option<IdentityLease> {
     identity_of(&Facts::from(lease))
+}
+
+/// The knobs that a candidate has noted on its identity lease; `None` when it has not.
+///
+/// # Errors
+/// When what stands there cannot be read.
+#[must_use]
+pub fn read_timing(lease: &Lease) -> Option<Result<Timing, ParseTimingError>> {
+    let notes = lease.metadata.annotations.as_ref()?;
+    Some(notes.get(TIMING)?.parse())
 }
 
 fn item(facts: &Facts<'_>) -> Option<Item> {
@@ -238,6 +252,8 @@ pub struct IdentityRecord {
     pub renew_time: Wall,
     /// How long it counts as alive afterwards.
     pub duration: LeaseSeconds,
+    /// The knobs that it runs with.
+    pub timing: Timing,
 }
 
 /// The object of an identity lease: `base` when it exists, with uid and resource version as preconditions, or a new one.
@@ -260,6 +276,7 @@ pub fn identity(base: Option<&Lease>, record: &IdentityRecord, owner: Option<&Ow
         Some(record.versions.emulation.as_str()),
     );
     annotate(notes, INCARNATION, Some(record.incarnation.as_str()));
+    annotate(notes, TIMING, Some(&record.timing.to_string()));
     let spec = lease.spec.get_or_insert_default();
     spec.holder_identity = Some(record.key.name().to_owned());
     spec.lease_duration_seconds = Some(int32(record.duration));

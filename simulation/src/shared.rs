@@ -9,7 +9,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use bytes::Bytes;
-use election_core::{FencingToken, LeaseKey, Revision};
+use election_core::{FencingToken, LeaseKey, Revision, wire};
 use http::{Method, Request, Response};
 use http_body_util::{BodyExt, Full};
 use k8s_openapi::api::coordination::v1::Lease;
@@ -319,8 +319,9 @@ impl fmt::Display for Shown<'_> {
             }
         }
         for (key, value) in meta.annotations.iter().flatten() {
-            let key = key.rsplit('/').next().unwrap_or(key);
-            if key != "elected-by" && key != "can-lead-leases" {
+            // What is always the same, or read by nobody who takes part.
+            if ![wire::ELECTED_BY, wire::CAN_LEAD_LEASES, wire::TIMING].contains(&key.as_str()) {
+                let key = key.rsplit('/').next().unwrap_or(key);
                 write!(f, ", {key} {value}")?;
             }
         }

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use election_core::{
     Identity, IdentityLease, Item, LeaderLease, LeaseCreate, LeaseKey, LeaseSeconds, LeaseWrite, Record,
-    Revision, Uid, Versions, Wall, WriteKind, wire,
+    Revision, Timing, Uid, Versions, Wall, WriteKind, wire,
 };
 use k8s_openapi::api::coordination::v1::{Lease, LeaseSpec};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::{ObjectMeta, OwnerReference, Time};
@@ -397,6 +397,7 @@ fn presence(leads: Option<LeaseKey>) -> wire::IdentityRecord {
         },
         renew_time: Wall::from_micros(1_700_000_000_000_001),
         duration: LeaseSeconds::new(77).expect("positive"),
+        timing: Timing::default(),
     }
 }
 
@@ -422,9 +423,12 @@ fn an_identity_lease_survives_the_wire_and_keeps_what_is_not_its_own() {
         ("coordination.k8s.io/binary-version", "1.30"),
         ("coordination.k8s.io/compatibility-version", "1.29"),
         ("coordinated-election.io/incarnation", "i"),
+        ("coordinated-election.io/timing", &Timing::default().to_string()),
         ("example.com/team", "a"),
     ]);
     assert_eq!(lease.metadata.annotations, Some(annotations));
+    assert_eq!(wire::read_timing(&lease), Some(Ok(Timing::default())));
+    assert_eq!(wire::read_timing(&before), None);
     let read = wire::read_identity(&lease).expect("an address");
     assert!(read.versions.is_ok(), "it says who it is: {:?}", read.versions);
     assert_eq!(read.renew_time, Some(Wall::from_micros(1_700_000_000_000_001)));

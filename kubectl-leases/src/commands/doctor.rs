@@ -11,7 +11,7 @@ use crate::cli::Found;
 use crate::cluster::Error;
 use crate::connection::{Connection, Place, Session, duration, lease_name};
 use crate::doctor::rights::Actor;
-use crate::doctor::{Finding, Report, leases, rights, second_look, server};
+use crate::doctor::{Finding, Report, knobs, leases, rights, second_look, server};
 use crate::electors::Electors;
 use crate::moment::{Moment, local_wall, timed};
 use crate::output::{ObjectFormat, object};
@@ -73,9 +73,9 @@ pub(crate) struct Doctor {
     connection: Connection,
 }
 
-/// The knobs of candidates, which no lease shows in full.
+/// Knobs to be checked instead of those that candidates have noted on their identity leases.
 #[derive(Debug, Args)]
-#[command(next_help_heading = "Knobs of your candidates, to be checked")]
+#[command(next_help_heading = "Knobs to be checked before you use them")]
 struct Knobs {
     #[arg(long, value_name = "DURATION", value_parser = lease_seconds, hide_short_help = true)]
     lease_duration: Option<LeaseSeconds>,
@@ -98,13 +98,22 @@ fn lease_seconds(text: &str) -> Result<LeaseSeconds, String> {
 }
 
 impl Knobs {
-    /// What is checked, and whose knobs they are: those that were given, with what follows from the shortest lease.
-    fn timing(&self, shortest: Option<LeaseSeconds>) -> (String, Timing) {
-        let base = self.lease_duration.or(shortest).unwrap_or(LeaseSeconds::LEADER);
+    /// What is to be checked, if anything was given, and whose knobs they are: with what follows from the shortest lease.
+    fn timing(&self, shortest: Option<LeaseSeconds>) -> Option<(String, Timing)> {
+        let given = [
+            self.renew_deadline,
+            self.renew_interval,
+            self.retry_period,
+            self.stop_grace,
+        ];
+        if self.lease_duration.is_none() && given.iter().all(Option::is_none) {
+            return None;
+        }
         let about = match (self.lease_duration, shortest) {
             (None, Some(shortest)) => format!("knobs for the shortest lease ({shortest})"),
             _ => "knobs".to_owned(),
         };
+        let base = self.lease_duration.or(shortest).unwrap_or(LeaseSeconds::LEADER);
         let mut timing = Timing::for_lease_duration(base);
         if let Some(deadline) = self.renew_deadline {
             timing = timing.with_renew_deadline(deadline);
@@ -118,7 +127,7 @@ impl Knobs {
         if let Some(grace) = self.stop_grace {
             timing = timing.with_stop_grace(grace);
         }
-        (about, timing)
+        Some((about, timing))
     }
 }
 
@@ -163,16 +172,21 @@ impl Doctor {
         }
         let electors = Electors::ask(cluster).await?;
         let mut findings = leases::check(&survey, &electors, only.as_ref());
+        let noted = knobs::Noted::of(&leases, &survey);
+        findings.extend(noted.check(&survey, only.as_ref()));
         let held = survey.leader_leases().filter(|lease| lease.record.elected);
         let shortest = held.filter_map(|lease| lease.record.duration).min();
+        let given = self.knobs.timing(shortest);
+        findings.extend(given.map(|(about, timing)| knobs::knobs(&about, timing)));
         let asked = async {
-            let latency = self.latency(session, shortest).await?;
+            let limit = noted.request_deadline(&survey).unwrap_or_else(|| {
+                Timing::for_lease_duration(shortest.unwrap_or(LeaseSeconds::LEADER)).request_deadline()
+            });
+            let latency = self.latency(session, limit).await?;
             let clock = server::own_clock(local_wall(), cluster.clock.now());
             let stamps = server::stamps(&survey, only.as_ref());
-            let (about, timing) = self.knobs.timing(shortest);
             let mut findings = vec![latency, clock];
             findings.extend(stamps);
-            findings.push(server::knobs(&about, timing));
             findings.extend(own);
             findings.push(self.rights_of_elector(session, &survey).await?);
             findings.extend(self.rights_of_candidates(session, &survey, only.as_ref()).await?);
@@ -185,7 +199,7 @@ impl Doctor {
         Ok(findings)
     }
 
-    async fn latency(&self, session: &Session, shortest: Option<LeaseSeconds>) -> Result<Finding, Error> {
+    async fn latency(&self, session: &Session, limit: Duration) -> Result<Finding, Error> {
         let mut answers = Vec::new();
         for _ in 0..PROBES {
             let (answer, took) = timed(session.cluster.lease(&crate::electors::electors_lease())).await;
@@ -195,7 +209,7 @@ impl Doctor {
             }
             answers.push(took);
         }
-        Ok(server::latency(session.cluster.server(), answers, shortest))
+        Ok(server::latency(session.cluster.server(), answers, limit))
     }
 
     async fn rights_of_elector(&self, session: &Session, survey: &Survey) -> Result<Finding, Error> {

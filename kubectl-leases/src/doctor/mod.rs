@@ -1,7 +1,7 @@
 //! What is wrong, and what to do about it: findings, and how they are printed.
 //!
-//! Each part looks at one thing: `leases` at what one read shows, `second_look` at what only a while shows, `rights` at who
-//! may do what, `server` at the API server and the clocks. What counts as wrong in an election is said by `election-core`.
+//! Each part looks at one thing: `leases` at what one read shows, `knobs` at what candidates have noted of theirs, `second_look`
+//! at what only a while shows, `rights` at who may do what, `server` at the API server and the clocks. What counts as wrong in an election is said by `election-core`.
 
 use std::collections::BTreeMap;
 use std::io::{self, Write};
@@ -15,6 +15,7 @@ const INDENT: &str = "         ";
 /// So many checks of a kind that passed are printed; what is well about thousands of leases is one line.
 const ALIKE: usize = 10;
 
+pub mod knobs;
 pub mod leases;
 pub(crate) mod rights;
 pub(crate) mod second_look;

@@ -2,21 +2,19 @@
 
 use std::time::Duration;
 
-use election_core::{LeaseKey, LeaseSeconds, Timing, TimingError, Wall};
+use election_core::{LeaseKey, Wall};
 
 use super::Finding;
 use crate::survey::Survey;
 use crate::table::seconds_in_words;
 use crate::words::since;
 
-/// How fast the server answers. `shortest` is the shortest duration of a leader lease.
+/// How fast the server answers, against how long a candidate waits.
 #[must_use]
-pub fn latency(server: &str, mut answers: Vec<Duration>, shortest: Option<LeaseSeconds>) -> Finding {
+pub fn latency(server: &str, mut answers: Vec<Duration>, limit: Duration) -> Finding {
     answers.sort();
     let slowest = answers.last().copied().unwrap_or_default();
     let median = answers.get(answers.len() / 2).copied().unwrap_or_default();
-    let timing = Timing::for_lease_duration(shortest.unwrap_or(LeaseSeconds::LEADER));
-    let limit = timing.request_deadline();
     let message = format!(
         "{server} answers in {median:.0?}, at most {slowest:.0?}; a candidate waits {limit:.1?} for an answer"
     );
@@ -88,18 +86,4 @@ pub fn stamps(survey: &Survey, only: Option<&LeaseKey>) -> Vec<Finding> {
         findings.push(Finding::warning("ClockSkew", key, message, advice));
     }
     findings
-}
-
-/// Whether the knobs of candidates contradict each other, by the rules of `election-core`; `about` says whose they are.
-#[must_use]
-pub fn knobs(about: &str, timing: Timing) -> Finding {
-    match timing.validated() {
-        Ok(timing) => Finding::ok("Knobs", about, timing.guarantees().to_string()),
-        Err(error) => contradiction(about, &error),
-    }
-}
-
-fn contradiction(about: &str, error: &TimingError) -> Finding {
-    let advice = "change one of the two: a candidate refuses to start like this";
-    Finding::problem("KnobsContradict", about, error.to_string(), advice)
 }

@@ -2,10 +2,11 @@
 
 use std::time::Duration;
 
+use election_core::wire;
 use k8s_openapi::api::coordination::v1::Lease;
 use kube::Api;
 use kube::api::{Patch, PatchParams};
-use kubectl_leases::doctor::{Severity, leases, server};
+use kubectl_leases::doctor::{Severity, knobs, leases, server};
 use kubectl_leases::electors::Electors;
 use local_controlplane::ControlPlane;
 use serde_json::{Value, json};
@@ -109,7 +110,8 @@ fn electors_are_judged_by_their_lease_else_by_what_they_should_have_done() {
 
 #[test]
 fn a_slow_server_is_measured_against_the_deadline_of_a_request() {
-    let code = |millis: u64| server::latency("x", vec![Duration::from_millis(millis); 3], None).code;
+    let limit = Duration::from_millis(2_400);
+    let code = |millis: u64| server::latency("x", vec![Duration::from_millis(millis); 3], limit).code;
     assert_eq!(
         [code(3), code(700), code(2_500)],
         ["Server", "ServerSlow", "ServerTooSlow"]
@@ -119,13 +121,91 @@ fn a_slow_server_is_measured_against_the_deadline_of_a_request() {
 #[test]
 fn knobs_are_judged_by_the_core() {
     let timing = election_core::Timing::default();
-    assert_eq!(server::knobs("knobs", timing).severity, Severity::Ok);
+    assert_eq!(knobs::knobs("knobs", timing).severity, Severity::Ok);
     let contradicting = timing.with_renew_deadline(Duration::from_secs(14));
     assert!(
-        server::knobs("knobs", contradicting)
+        knobs::knobs("knobs", contradicting)
             .message
             .contains("at most 4/5 of the lease duration")
     );
+}
+
+/// What `doctor` says of the knobs that candidates have noted, beside what it says of everything else.
+async fn said_of_knobs(noted: &[&str], lasts: u32) -> Vec<(String, String, String)> {
+    let mut leader = held(KEY, "of-0", 4, json!({}));
+    leader.spec.as_mut().unwrap().lease_duration_seconds = Some(i32::try_from(lasts).unwrap());
+    let mut leases = vec![electors(2), leader];
+    for (number, noted) in noted.iter().enumerate() {
+        let mut one = candidate(&format!("default/of-{number}"), KEY, "1.29", "1.29", 3);
+        let notes = one.metadata.annotations.as_mut().unwrap();
+        match *noted {
+            "" => notes.remove(wire::TIMING),
+            noted => notes.insert(wire::TIMING.to_owned(), noted.to_owned()),
+        };
+        leases.push(one);
+    }
+    let stage = Stage::with(leases).await;
+    let (report, _) = report(&stage, "--look 10ms").await;
+    let items = report["items"].as_array().unwrap().iter();
+    let text = |item: &Value, field: &str| item[field].as_str().unwrap().to_owned();
+    items
+        .filter(|item| text(item, "code").starts_with("Knobs"))
+        .map(|item| (text(item, "code"), text(item, "about"), text(item, "message")))
+        .collect()
+}
+
+#[tokio::test]
+async fn knobs_are_read_from_what_candidates_have_noted() {
+    let of = |said: &[(String, String, String)]| -> Vec<(String, String)> {
+        said.iter()
+            .map(|(code, about, _)| (code.clone(), about.clone()))
+            .collect()
+    };
+    let is = |code: &str, about: &str| vec![(code.to_owned(), about.to_owned())];
+    let alike = "lease-duration=15s renew-deadline=12s";
+    let said = said_of_knobs(&[alike, alike], 15).await;
+    assert_eq!(of(&said), is("Knobs", KEY));
+    assert!(said[0].2.contains("tolerated API outage 6s"), "{said:?}");
+    assert_eq!(of(&said_of_knobs(&["", ""], 15).await), []);
+    let said = said_of_knobs(&[alike, "lease-duration=30s"], 15).await;
+    assert_eq!(of(&said), is("KnobsDiffer", KEY));
+    assert!(
+        said[0].2.contains("of-0 with lease-duration=15s")
+            && said[0].2.contains("of-1 with lease-duration=30s"),
+        "{said:?}"
+    );
+    let said = said_of_knobs(&[alike], 5).await;
+    assert_eq!(of(&said), is("KnobsShortened", KEY));
+    assert!(
+        said[0].2.contains("ask for 15 s and it lasts 5 s")
+            && said[0].2.contains("worst graceful handover 6s"),
+        "{said:?}"
+    );
+    let said = said_of_knobs(&["renew-deadline=14s"], 15).await;
+    assert_eq!(of(&said), is("KnobsContradict", "default/of-0"));
+    let said = said_of_knobs(&["renew-deadline=soon"], 15).await;
+    assert_eq!(of(&said), is("KnobsUnreadable", "default/of-0"));
+    assert!(
+        said[0].2.contains("\"renew-deadline=soon\" is no knob"),
+        "{said:?}"
+    );
+}
+
+#[tokio::test]
+async fn how_long_a_candidate_waits_is_what_it_has_noted() {
+    let mut impatient = candidate("default/old", KEY, "1.29", "1.29", 3);
+    let notes = impatient.metadata.annotations.as_mut().unwrap();
+    notes.insert(wire::TIMING.to_owned(), "lease-duration=1s".to_owned());
+    let patient = candidate("default/new", KEY, "1.30", "1.30", 3);
+    let stage = Stage::with(vec![
+        electors(2),
+        held(KEY, "old", 4, json!({})),
+        impatient,
+        patient,
+    ])
+    .await;
+    let screen = stage.screen("doctor --look 10ms").await.replace(['\n', ' '], "");
+    assert!(screen.contains("acandidatewaits160.0msforananswer"), "{screen}");
 }
 
 #[test]
@@ -399,7 +479,7 @@ async fn what_is_well_about_many_is_a_line_and_quiet_counts_it() {
 }
 
 #[tokio::test]
-async fn knobs_are_checked_against_the_shortest_lease_that_there_is() {
+async fn knobs_that_are_given_are_checked_against_the_shortest_lease_that_there_is() {
     let mut short = held(KEY, "old", 1, json!({}));
     short.spec.as_mut().unwrap().lease_duration_seconds = Some(5);
     let stage = Stage::with(vec![
@@ -408,9 +488,9 @@ async fn knobs_are_checked_against_the_shortest_lease_that_there_is() {
         candidate("default/old", KEY, "1.29", "1.29", 3),
     ])
     .await;
-    let (fits, code) = report(&stage, "--look 10ms").await;
-    assert_eq!(code, "0", "{fits:#}");
     let about = "knobs for the shortest lease (5 s)";
+    let (fits, code) = report(&stage, "--look 10ms --renew-deadline 4s").await;
+    assert_eq!(code, "0", "{fits:#}");
     assert_eq!(finding(&fits, "Knobs").unwrap()["about"], about);
     let (contradicts, code) = report(&stage, "--look 10ms --renew-deadline 12s").await;
     assert_eq!(code, "2");

@@ -1,6 +1,6 @@
 //! Leases at one moment: 2026-05-01T12:00:00Z by the server's time.
 
-use election_core::{Strategy, Wall};
+use election_core::{Strategy, Timing, Wall};
 use k8s_openapi::api::coordination::v1::Lease;
 use k8s_openapi::jiff::{SignedDuration, Timestamp};
 use kubectl_leases::moment::{Moment, TimeSource};
@@ -49,6 +49,7 @@ pub(crate) fn candidate(key: &str, leads: &str, emulation: &str, binary: &str, r
         "coordination.k8s.io/binary-version": binary,
         "coordination.k8s.io/compatibility-version": emulation,
         "coordinated-election.io/incarnation": "1",
+        "coordinated-election.io/timing": Timing::default().to_string(),
     });
     let name = key.split_once('/').unwrap().1;
     let spec = json!({"holderIdentity": name, "leaseDurationSeconds": 180, "renewTime": ago(renewed)});

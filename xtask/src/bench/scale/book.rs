@@ -157,6 +157,7 @@ impl Book {
             versions: versions.clone(),
             renew_time: now.wall,
             duration: self.timing.identity_duration(),
+            timing: self.timing,
         }
     }
 
