@@ -100,16 +100,14 @@ impl Class {
         Self::value_variants()
     }
 
-    /// After how many seeds a class is missed that never took effect. Most writes of electors are rare.
+    /// Whether it only happens to what other classes bring about: of an election that nothing else befalls, no elector has anything
+    /// to withdraw, to improve or to clear.
     #[must_use]
-    pub const fn certain_after(self) -> u64 {
-        match self {
-            Self::CrashAtCreate
-            | Self::CrashAtWithdrawal
-            | Self::CrashAtNomination
-            | Self::CrashAtClearing => 10_000,
-            _ => 1_000,
-        }
+    pub const fn needs_others(self) -> bool {
+        matches!(
+            self,
+            Self::CrashAtWithdrawal | Self::CrashAtNomination | Self::CrashAtClearing
+        )
     }
 
     const COUNT: usize = Self::Steered as usize + 1;
