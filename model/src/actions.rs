@@ -5,7 +5,7 @@
 
 use std::fmt;
 
-use crate::config::{Config, Fault, WISHES};
+use crate::config::{Config, Fault};
 use crate::world::{Link, Who, World};
 
 /// One thing that happens.
@@ -236,7 +236,7 @@ impl World {
                 .for_each(|_| push(0, 0)),
             Fault::Steer => {
                 if lease.is_some() {
-                    (0..WISHES + config.identities().len()).for_each(|index| push(index, 0));
+                    (0..config.wishes().len()).for_each(|index| push(index, 0));
                 }
             }
             Fault::EditNominee => {

@@ -198,6 +198,7 @@ mod tests {
             ("crash", Fault::Crash, 6),
             ("handover", Fault::Start, 1),
             ("deletion", Fault::Delete, 1),
+            ("steered", Fault::Steer, 1),
         ] {
             let all = crate::configs::configs().into_iter();
             let config = Config {

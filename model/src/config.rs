@@ -133,7 +133,7 @@ faults! {
     EditIncarnation,
     /// Somebody touches the lease without changing who leads: it is no life.
     Touch,
-    /// Somebody asks something of the election: a hold, a pin, a step-down, or nothing any more.
+    /// Somebody asks something of the election, or asks wrongly: see [`Wish`].
     Steer,
     /// The work does not stop when it is told to, and is killed.
     Stubborn,
@@ -195,9 +195,40 @@ impl Config {
     }
 }
 
-/// What [`Fault::Steer`] may ask for; the numbers from [`WISHES`] on pin an identity.
-pub(crate) const NOTHING: usize = 0;
-pub(crate) const HOLD: usize = 1;
-pub(crate) const SHORT_HOLD: usize = 2;
-pub(crate) const STEP_DOWN: usize = 3;
-pub(crate) const WISHES: usize = 4;
+/// What [`Fault::Steer`] may ask for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Wish {
+    /// What was asked for is taken back.
+    Nothing,
+    Hold,
+    ShortHold,
+    /// A hold that cannot be read.
+    UnreadableHold,
+    StepDown,
+    /// A step-down that cannot be read, in favour of the identity that is named last.
+    UnreadableStepDown,
+    /// Whoever is named has no process: a pin, and who comes first after a step-down. Any text is an identity, so no value of
+    /// these two can be unreadable.
+    Nobody,
+    Pin(&'static str),
+    StepDownTo(&'static str),
+}
+
+impl Config {
+    /// The wishes; [`Fault::Steer`] names one by its number.
+    pub(crate) fn wishes(&self) -> Vec<Wish> {
+        let mut wishes = vec![
+            Wish::Nothing,
+            Wish::Hold,
+            Wish::ShortHold,
+            Wish::UnreadableHold,
+            Wish::StepDown,
+            Wish::UnreadableStepDown,
+            Wish::Nobody,
+        ];
+        let identities = self.identities();
+        wishes.extend(identities.iter().copied().map(Wish::Pin));
+        wishes.extend(identities.into_iter().map(Wish::StepDownTo));
+        wishes
+    }
+}

@@ -66,6 +66,7 @@ pub fn configs() -> Vec<Config> {
         course::versions(),
         hands::touched(),
         hands::steered(),
+        hands::step_down(),
         road::gaps(),
         road::replaced(),
         road::anew(),

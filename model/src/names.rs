@@ -1,9 +1,11 @@
 //! What things are called, in the model and in its traces.
 
+use std::fmt;
+
 use election_core::candidate::{Event, IdentityWrite, Seen};
 use election_core::{Item, LeaderLease, LeaseKey, LeaseState, LeaseWrite, Versions};
 
-use crate::config::{Config, Fault, HOLD, NOTHING, SHORT_HOLD, STEP_DOWN, SeatPlan, WISHES};
+use crate::config::{Config, Fault, SeatPlan, Wish};
 use crate::server::{Ask, Change};
 use crate::step::Step;
 use crate::world::Who;
@@ -114,6 +116,22 @@ pub(crate) fn write(write: &LeaseWrite) -> String {
     format!("{}{whom} from @{}", write.kind, write.base)
 }
 
+impl fmt::Display for Wish {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Nothing => f.write_str("asks for nothing any more"),
+            Self::Hold => f.write_str("puts the lease on hold"),
+            Self::ShortHold => f.write_str("puts the lease on hold for 5 s"),
+            Self::UnreadableHold => f.write_str("asks for a hold that cannot be read"),
+            Self::StepDown => f.write_str("asks the holder to step down"),
+            Self::UnreadableStepDown => f.write_str("asks for a step-down that cannot be read"),
+            Self::Nobody => f.write_str("names an identity that nobody has"),
+            Self::Pin(identity) => write!(f, "pins {identity}"),
+            Self::StepDownTo(identity) => write!(f, "asks the holder to step down to {identity}"),
+        }
+    }
+}
+
 impl Step<'_> {
     pub(crate) fn name(&self, who: Who) -> String {
         match who {
@@ -188,13 +206,7 @@ impl Step<'_> {
                 None => "somebody removes the nomination".to_owned(),
             },
             Fault::EditIncarnation => "somebody removes the incarnation".to_owned(),
-            Fault::Steer => match usize::from(what) {
-                NOTHING => "somebody asks for nothing any more".to_owned(),
-                HOLD => "somebody puts the lease on hold".to_owned(),
-                SHORT_HOLD => "somebody puts the lease on hold for 5 s".to_owned(),
-                STEP_DOWN => "somebody asks the holder to step down".to_owned(),
-                pin => format!("somebody pins {}", self.config.identities()[pin - WISHES]),
-            },
+            Fault::Steer => format!("somebody {}", self.config.wishes()[usize::from(what)]),
             Fault::Touch => "somebody touches the lease".to_owned(),
             Fault::Stubborn => format!("the work of {} does not stop", seat()),
             Fault::Abandon => format!("the work of {} stops with a request open", seat()),

@@ -2,18 +2,19 @@
 //!
 //! This is the shell of the model; it decides nothing. What it checks on the way are the invariants of single writes.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use election_core::candidate::{Effect, EndReason, Event, Settings};
 use election_core::elector::{Event as ElectorEvent, Output, Reason};
-use election_core::{Candidate, LeaderLease, LeaseState, LeaseWrite, Strategy, WriteKind};
+use election_core::{Candidate, Identity, LeaderLease, LeaseState, LeaseWrite, Strategy, WriteKind};
 
 use crate::config::Config;
 use crate::names;
 use crate::seen::Sight;
 use crate::server::Ask;
 use crate::step::Step;
-use crate::world::{Broken, Id, Link, Seat, Stream, Who, Work};
+use crate::world::{Broken, Id, Link, Seat, Shown, Stream, Who, Work};
 
 /// How long an elector waits for an answer: the default of its options.
 const ELECTOR_PATIENCE: std::time::Duration = std::time::Duration::from_millis(2400);
@@ -306,25 +307,30 @@ impl Step<'_> {
         }
         // A holder that is no candidate any more is worse than any.
         let holders = record.holder.as_ref().and_then(|holder| shown.get(holder));
-        let better = holders.is_none_or(|holders| Strategy::default().compare(theirs, holders).is_lt());
-        if !better && !self.asked_for(write) {
+        let compare = |holders: &Shown| Strategy::default().compare(&theirs.versions, &holders.versions);
+        let better = holders.is_none_or(|holders| compare(holders).is_lt());
+        if !better && !self.asked_for(write, &shown) {
             self.breaks(Broken::S5, "a nomination among equals");
         }
     }
 
     /// Whether somebody has asked for this handover. A write that lands is judged by the lease that it was decided from; one that does
     /// not land preempts nobody.
-    fn asked_for(&self, write: &LeaseWrite) -> bool {
+    fn asked_for(&self, write: &LeaseWrite, shown: &BTreeMap<Identity, Shown>) -> bool {
         let lease = self.world.server.lease.as_ref();
         let Some(lease) = lease.filter(|lease| lease.uid == write.uid && lease.revision == write.base) else {
             return true;
         };
+        let nominee = &write.record.preferred_holder;
         lease.controls.as_ref().is_some_and(|controls| {
-            let down = controls.step_down().is_some_and(|asked| {
-                lease.record.names(&asked.identity)
-                    && lease.record.incarnation.as_ref() == Some(&asked.incarnation)
+            let stepping_down = controls.step_down().filter(|asked| {
+                let process = shown.get(&asked.identity);
+                process.is_some_and(|process| process.incarnation.as_ref() == Some(&asked.incarnation))
             });
-            down || controls.pin == write.record.preferred_holder
+            controls.pin == *nominee
+                || stepping_down.is_some_and(|asked| {
+                    lease.record.names(&asked.identity) || controls.step_down_to == *nominee
+                })
         })
     }
 
@@ -352,10 +358,34 @@ impl Step<'_> {
                 if late {
                     self.seen.count(Sight::LandedLate);
                 }
+                if write.kind == WriteKind::HandOver && self.is_worse_but_named(write, before) {
+                    self.seen.count(Sight::SteppedDownTo);
+                }
                 self.check_landed(write, before);
             }
             _ => {}
         }
+    }
+
+    /// Whether a holder that was asked to step down gives the lease to a worse one because a person has named it.
+    fn is_worse_but_named(&self, write: &LeaseWrite, before: Option<&LeaderLease>) -> bool {
+        let Some(before) = before else { return false };
+        let controls = before.controls.as_ref();
+        let named = controls.filter(|controls| {
+            controls
+                .step_down()
+                .is_some_and(|asked| before.record.names(&asked.identity))
+                && controls.step_down_to == write.record.holder
+                && controls.pin != write.record.holder
+        });
+        let versions = |holder: &Option<Identity>| {
+            let mut seats = self.world.seats.iter().map(|seat| &seat.settings);
+            let seat = seats.find(|settings| Some(&settings.identity) == holder.as_ref());
+            seat.map(|settings| &settings.versions)
+        };
+        let [giver, taker] = [&before.record.holder, &write.record.holder].map(versions);
+        let worse = |giver, taker| Strategy::default().compare(taker, giver).is_gt();
+        named.is_some() && giver.zip(taker).is_some_and(|(giver, taker)| worse(giver, taker))
     }
 
     fn check_landed(&mut self, write: &LeaseWrite, before: Option<&LeaderLease>) {

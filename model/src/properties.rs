@@ -99,7 +99,7 @@ fn sometimes(sight: Sight) -> Property<Exploration> {
             }
         };
     }
-    by_number!(0 1 2 3 4 5 6 7 8 9 10 11 12 13 14 15 16 17 18 19 20 21 22 23 24 25 26 27 28 29 30 31 32 33)
+    by_number!(0 1 2 3 4 5 6 7 8 9 10 11 12 13 14 15 16 17 18 19 20 21 22 23 24 25 26 27 28 29 30 31 32 33 34 35 36)
 }
 
 impl World {
@@ -171,17 +171,6 @@ impl World {
         if controls.is_some_and(|controls| controls.hold().is_some_and(|hold| hold.length().is_none())) {
             return true;
         }
-        let wish = |seat: usize| {
-            let settings = &self.seats[seat].settings;
-            let down = controls.and_then(Controls::step_down);
-            if down.is_some_and(|down| {
-                down.identity == settings.identity && down.incarnation == settings.incarnation
-            }) {
-                2
-            } else {
-                i32::from(controls.and_then(|controls| controls.pin.as_ref()) != Some(&settings.identity))
-            }
-        };
         if self.waits_for_the_dead(config) {
             return false;
         }
@@ -189,11 +178,38 @@ impl World {
             return true;
         };
         let best = self.fit(config).all(|seat| {
-            let by_wish = wish(seat).cmp(&wish(leader));
+            let by_wish = self.wish(seat).cmp(&self.wish(leader));
             let by_version = || Strategy::default().compare(versions(seat), versions(leader));
             by_wish.then_with(by_version).is_ge()
         });
         best || self.backed_off(config)
+    }
+
+    /// Where people put a process; the better one is less. A step-down stands as long as the identity lease is that of the process
+    /// that it names.
+    fn wish(&self, seat: usize) -> u8 {
+        let controls = self
+            .server
+            .lease
+            .as_ref()
+            .and_then(|lease| lease.controls.as_deref());
+        let down = controls.and_then(Controls::step_down).filter(|down| {
+            let key = names::identity_lease(down.identity.as_str());
+            let lease = self.server.identities.get(&key);
+            lease.is_some_and(|lease| lease.incarnation.as_ref() == Some(&down.incarnation))
+        });
+        let pinned = controls.and_then(|controls| controls.pin.as_ref());
+        let successor = controls.and_then(|controls| controls.step_down_to.as_ref());
+        let named = Some(&self.seats[seat].settings.identity);
+        if down.map(|down| &down.identity) == named {
+            3
+        } else if pinned == named {
+            0
+        } else if down.is_some() && successor == named {
+            1
+        } else {
+            2
+        }
     }
 
     /// Whether somebody is nominated who has been dead for long enough to be known to be.

@@ -87,6 +87,12 @@ sights! {
     Asked = "a nomination that somebody asked for",
     /// Preemption was on hold.
     OnHold = "a hold",
+    /// A holder that was asked to step down handed over to a worse one, because that one was named.
+    SteppedDownTo = "a handover to a worse one that a step-down named",
+    /// An elector was shown a hold that cannot be read.
+    UnreadableHold = "a hold that cannot be read",
+    /// An elector was shown a step-down that cannot be read.
+    UnreadableStepDown = "a step-down that cannot be read",
     /// A leader acted on until the very end of its lease by the elector's clock.
     LastMoment = "an offer at the moment at which the old leader stopped",
     /// So long after the last trouble that everything has to be in order again.

@@ -342,6 +342,7 @@ impl Step<'_> {
                 self.feed(usize::from(seat), event);
             }
             Who::Elector(elector) => {
+                self.look_at_controls(&change.item);
                 let chair = self.chair(usize::from(elector));
                 chair.note(&crate::names::lease(), &change.item, change.deleted);
                 let item = change.item.clone();
@@ -375,8 +376,21 @@ impl Step<'_> {
                 for item in &items {
                     chair.note(&crate::names::lease(), item, false);
                 }
+                items.iter().for_each(|item| self.look_at_controls(item));
                 self.feed_elector(usize::from(elector), ElectorEvent::Listed { items });
             }
+        }
+    }
+
+    /// What an elector is shown that it has to ignore.
+    fn look_at_controls(&self, item: &Item) {
+        let Item::Leader(lease) = item else { return };
+        let Some(controls) = &lease.controls else { return };
+        if matches!(controls.hold, Some(Err(_))) {
+            self.seen.count(Sight::UnreadableHold);
+        }
+        if matches!(controls.step_down, Some(Err(_))) {
+            self.seen.count(Sight::UnreadableStepDown);
         }
     }
 

@@ -4,12 +4,15 @@ use std::sync::Arc;
 
 use election_core::candidate::{Event, Stopped};
 use election_core::elector::Event as ElectorEvent;
-use election_core::{Controls, Elector, StepDown};
+use election_core::{Controls, Elector, Record, StepDown};
 
 use crate::clock::nanos;
-use crate::config::{Fault, HOLD, NOTHING, SHORT_HOLD, STEP_DOWN, WISHES};
+use crate::config::{Fault, Wish};
 use crate::step::Step;
 use crate::world::{Link, Who};
+
+/// An identity that no seat has.
+const NOBODY: &str = "nobody";
 
 impl Step<'_> {
     pub(crate) fn trouble(&mut self, fault: Fault, what: u8, how: u8) {
@@ -98,22 +101,28 @@ impl Step<'_> {
         }
     }
 
-    /// A wish stands beside those that were asked for before, except that nothing takes all of them back.
+    /// A wish stands beside those that were asked for before, except that nothing takes all of them back, and that a step-down
+    /// replaces another one together with its successor, as `kubectl leases` does it.
     fn steer(&mut self, what: usize) {
-        let identities = self.config.identities();
-        let change = Arc::make_mut(&mut self.world.server).steer(|record, controls| match what {
-            NOTHING => *controls = Controls::default(),
-            HOLD => controls.hold = Some("true".parse()),
-            SHORT_HOLD => controls.hold = Some("5s".parse()),
-            STEP_DOWN => {
-                if let (Some(holder), Some(process)) = (&record.holder, &record.incarnation) {
-                    controls.step_down = Some(Ok(StepDown {
-                        identity: holder.clone(),
-                        incarnation: process.clone(),
-                    }));
-                }
+        let wish = self.config.wishes()[what];
+        let last = self.config.identities().last().map(|name| (*name).into());
+        let change = Arc::make_mut(&mut self.world.server).steer(|record, controls| match wish {
+            Wish::Nothing => *controls = Controls::default(),
+            Wish::Hold => controls.hold = Some("true".parse()),
+            Wish::ShortHold => controls.hold = Some("5s".parse()),
+            Wish::UnreadableHold => controls.hold = Some("soon".parse()),
+            Wish::StepDown => step_down(record, controls, None),
+            Wish::UnreadableStepDown => {
+                // Whoever asks has forgotten which process it should be.
+                controls.step_down = record.holder.as_ref().map(|holder| holder.as_str().parse());
+                controls.step_down_to = last;
             }
-            pin => controls.pin = Some(identities[pin - WISHES].into()),
+            Wish::Nobody => {
+                controls.pin = Some(NOBODY.into());
+                controls.step_down_to = Some(NOBODY.into());
+            }
+            Wish::Pin(identity) => controls.pin = Some(identity.into()),
+            Wish::StepDownTo(identity) => step_down(record, controls, Some(identity)),
         });
         self.publish(change);
     }
@@ -128,5 +137,16 @@ impl Step<'_> {
             _ => record.preferred_holder = identities.get(index).map(|name| (*name).into()),
         });
         self.publish(change);
+    }
+}
+
+/// Without a process that leads there is nobody to step down.
+fn step_down(record: &Record, controls: &mut Controls, to: Option<&str>) {
+    if let (Some(holder), Some(process)) = (&record.holder, &record.incarnation) {
+        controls.step_down = Some(Ok(StepDown {
+            identity: holder.clone(),
+            incarnation: process.clone(),
+        }));
+        controls.step_down_to = to.map(Into::into);
     }
 }

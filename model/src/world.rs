@@ -7,7 +7,9 @@ use std::hash::{Hash, Hasher};
 use std::sync::Arc;
 
 use election_core::candidate::{Request, Settings};
-use election_core::{Candidate, Elector, FencingToken, Identity, Item, LeaseKey, Mono, Versions};
+use election_core::{
+    Candidate, Elector, FencingToken, Identity, Incarnation, Item, LeaseKey, Mono, Versions,
+};
 
 use crate::canonical::{Canonical, Digest, Ranks};
 use crate::config::{Config, Fault};
@@ -93,10 +95,17 @@ impl Work {
 pub(crate) struct Chair {
     pub(crate) elector: Elector,
     /// The candidates that its watch has shown last: those whose identity leases name the lease and can be read.
-    pub(crate) shown: Arc<BTreeMap<Identity, Versions>>,
+    pub(crate) shown: Arc<BTreeMap<Identity, Shown>>,
     pub(crate) frozen: bool,
     /// How many requests it has sent: they have no numbers of their own.
     pub(crate) requests: u64,
+}
+
+/// What the watch of an elector has shown of a candidate.
+#[derive(Clone, Debug, Hash)]
+pub(crate) struct Shown {
+    pub(crate) versions: Versions,
+    pub(crate) incarnation: Option<Incarnation>,
 }
 
 impl Chair {
@@ -106,7 +115,11 @@ impl Chair {
         let shown = Arc::make_mut(&mut self.shown);
         match &identity.versions {
             Ok(versions) if !deleted && identity.leads.contains(lease) => {
-                shown.insert(identity.identity(), versions.clone());
+                let candidate = Shown {
+                    versions: versions.clone(),
+                    incarnation: identity.incarnation.clone(),
+                };
+                shown.insert(identity.identity(), candidate);
             }
             _ => {
                 shown.remove(&identity.identity());

@@ -135,10 +135,39 @@ pub(super) fn steered() -> Config {
         trouble_until: 5,
         recovery: Some(40),
         settles: true,
-        sights: vec![Sight::Asked, Sight::OnHold, Sight::HandedOver, Sight::EndOfTerm],
+        sights: vec![
+            Sight::Asked,
+            Sight::OnHold,
+            Sight::HandedOver,
+            Sight::EndOfTerm,
+            Sight::SteppedDownTo,
+            Sight::UnreadableHold,
+            Sight::UnreadableStepDown,
+        ],
         ..base(
             "steered",
-            "people hold, pin and ask leaders to step down, while processes crash and requests break off",
+            "people hold, pin and ask leaders to step down, also wrongly, while processes crash and requests break off",
+        )
+    }
+}
+
+pub(super) fn step_down() -> Config {
+    Config {
+        seats: vec![
+            seat("alpha", "1.29"),
+            seat("bravo", "1.30"),
+            seat("charlie", "1.31"),
+        ],
+        faults: vec![(Fault::Steer, 2), (Fault::Crash, 1), (Fault::Start, 1)],
+        total: 3,
+        swaps: Some(0),
+        trouble_until: 5,
+        recovery: Some(40),
+        settles: true,
+        sights: vec![Sight::Asked, Sight::SteppedDownTo, Sight::UnreadableStepDown],
+        ..base(
+            "step-down",
+            "somebody asks something of an election, and a process crashes and starts again, which ends a step-down",
         )
     }
 }
