@@ -1,9 +1,10 @@
 //! The requests of the plugin, and which failure is which.
 //!
-//! What changes something is in `cluster/writes.rs`, and how a failure is said in `cluster/error.rs`. What the Leases mean is
-//! in `survey.rs`.
+//! What changes something is in `cluster/writes.rs`, the list of all Leases in `cluster/list.rs`, and how a failure is said in
+//! `cluster/error.rs`. What the Leases mean is in `survey.rs`.
 
 mod error;
+mod list;
 mod writes;
 
 use std::collections::BTreeSet;
@@ -96,14 +97,6 @@ impl Cluster {
             server: "in this process".to_owned(),
             limit: None,
         }
-    }
-
-    /// Every Lease, from one consistent list.
-    ///
-    /// # Errors
-    /// [`Error`].
-    pub async fn leases(&self) -> Result<Vec<Lease>, Error> {
-        self.pages(|page| async move { self.api.list(&page).await }).await
     }
 
     /// One Lease of any namespace; `None` when there is none.

@@ -213,6 +213,10 @@ async fn answers_that_are_no_help() {
             "200 OK",
             r#"{"kind":"PodList","apiVersion":"v1","metadata":{},"items":7}"#.to_owned(),
         ),
+        (
+            "200 OK",
+            r#"{"kind":"LeaseList","metadata":{"continue":"for ever"},"items":7}"#.to_owned(),
+        ),
         ("302 Found\r\nlocation: https://login.example", String::new()),
     ] {
         let ended = answered(head, &body, &[]).await;

@@ -20,6 +20,21 @@ async fn screens(stage: &Stage, commands: &[&str]) -> String {
     shown.join("\n")
 }
 
+/// A page of the list has 500.
+#[tokio::test]
+async fn more_leases_than_two_pages_hold_are_all_there() {
+    let name = |number: usize| format!("lease-{number:04}");
+    let lease = |number| held(&format!("default/{}", name(number)), "alpha", 4, json!({}));
+    let stage = Stage::with((0..1_201).map(lease).collect()).await;
+    let screen = stage.run("status --no-headers").await.stdout;
+    let shown: Vec<&str> = screen
+        .lines()
+        .filter_map(|line| line.split_whitespace().next())
+        .collect();
+    let names: Vec<String> = (0..1_201).map(name).collect();
+    assert_eq!(shown, names);
+}
+
 #[tokio::test]
 async fn candidates_in_all_forms() {
     let stage = Stage::with(sample()).await;
