@@ -133,7 +133,7 @@ faults! {
     EditIncarnation,
     /// Somebody touches the lease without changing who leads: it is no life.
     Touch,
-    /// Somebody asks something of the election, or asks wrongly: see [`Wish`].
+    /// Somebody asks something of the election, or asks for it in words that nobody can read.
     Steer,
     /// The work does not stop when it is told to, and is killed.
     Stubborn,
