@@ -390,6 +390,9 @@ pub fn print(out: &mut dyn Write, explained: &LeaseExplanation) -> io::Result<()
              follows happens before it stops."
         )?;
     }
+    if let Some(deletion) = status.deletion() {
+        field(out, "Deleted", &deletion)?;
+    }
     writeln!(out)?;
     print_candidates(out, explained)?;
     writeln!(out)?;

@@ -34,6 +34,9 @@ pub(crate) use status::pair;
 struct Leader {
     lease: LeaderLease,
     created: Option<Wall>,
+    /// When somebody deleted it; it is there until its finalizers are gone.
+    deleted: Option<Wall>,
+    finalizers: Vec<String>,
     noted: Noted,
     /// What people ask of its election, word by word.
     asked: Vec<String>,
@@ -111,14 +114,16 @@ impl Survey {
                     survey.add(identity);
                 }
                 Some(Item::Leader(leader)) => {
-                    let created = lease.metadata.creation_timestamp.as_ref().map(wall);
+                    let meta = &lease.metadata;
                     let asked = asked(lease);
                     let noted = Noted::of(lease);
                     survey.leaders.insert(
                         leader.key.clone(),
                         Leader {
                             lease: leader,
-                            created,
+                            created: meta.creation_timestamp.as_ref().map(wall),
+                            deleted: meta.deletion_timestamp.as_ref().map(wall),
+                            finalizers: meta.finalizers.clone().unwrap_or_default(),
                             noted,
                             asked,
                         },
@@ -391,6 +396,12 @@ impl Survey {
         let stamp = identity.renew_time?;
         let noted = self.noted.get(&identity.key).and_then(|noted| noted.renewed);
         Some(stamp.max(noted.unwrap_or(stamp)))
+    }
+
+    /// How long an identity lease was silent, if that is longer than it lasts.
+    pub(crate) fn silent_for_too_long(&self, identity: &IdentityLease) -> Option<Duration> {
+        let silent = since(self.moment.now?, self.seen(identity)?);
+        (silent >= identity.duration.duration()).then_some(silent)
     }
 
     /// The stamps of renewals beside the times at which the server has noted them.

@@ -118,6 +118,12 @@ pub struct LeaseStatus {
     /// How long ago that was.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub age_seconds: Option<u64>,
+    /// When somebody deleted the lease, if it is there only because of its finalizers.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub deletion_timestamp: Option<String>,
+    /// What has to be removed before the lease is gone.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub finalizers: Vec<String>,
     /// At which version the lease was read.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub resource_version: Option<String>,
@@ -150,6 +156,8 @@ pub enum Condition {
     NoElectableCandidate,
     /// Somebody could lead for a while already, and no elector has done anything about it.
     Unattended,
+    /// Somebody deleted it, and it is there only until its finalizers are removed.
+    Deleting,
     /// Nobody offers itself for it and no elector has granted it: a program elects its leader by itself.
     NotCoordinated,
 }
@@ -170,6 +178,7 @@ impl Condition {
             Self::Unanswered => "Unanswered",
             Self::NoElectableCandidate => "Stuck",
             Self::Unattended => "Unattended",
+            Self::Deleting => "Deleting",
             Self::NotCoordinated => "NotCoordinated",
         }
     }
@@ -183,7 +192,8 @@ impl Condition {
             | Self::OrdinaryHolder
             | Self::Unanswered
             | Self::NoElectableCandidate
-            | Self::Unattended => true,
+            | Self::Unattended
+            | Self::Deleting => true,
             Self::Nominated
             | Self::Ending
             | Self::OnHold
@@ -327,6 +337,16 @@ impl LeaseStatus {
             .chain(words)
             .collect::<Vec<_>>()
             .join(",")
+    }
+
+    /// That it was deleted and what keeps it, in words; `None` when nobody deleted it.
+    #[must_use]
+    pub fn deletion(&self) -> Option<String> {
+        let deleted = self.deletion_timestamp.as_ref()?;
+        Some(format!(
+            "at {deleted}; it is there, and its election goes on, until its finalizers are removed: {}",
+            self.finalizers.join(", ")
+        ))
     }
 
     /// Whether somebody should do something about it. A lease that is not coordinated is nobody's concern here.

@@ -20,8 +20,8 @@ struct Head {
 
 #[derive(Default, Deserialize)]
 struct Next {
-    #[serde(rename = "continue", default)]
-    token: String,
+    #[serde(rename = "continue")]
+    token: Option<String>,
 }
 
 impl Cluster {
@@ -49,11 +49,11 @@ impl Cluster {
             let (text, before) = try_join(text, before).await?;
             all.extend(before);
             let head: Head = serde_json::from_str(&text).map_err(|error| self.unreadable(error))?;
-            if head.metadata.token.is_empty() {
+            let Some(next) = head.metadata.token.filter(|token| !token.is_empty()) else {
                 all.extend(items(&text).map_err(|error| self.unreadable(error))?);
                 return Ok(all);
-            }
-            page = page.continue_token(&head.metadata.token);
+            };
+            page = page.continue_token(&next);
             reading = Some(tokio::task::spawn_blocking(move || items(&text)));
         }
     }

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use election_core::{IdentityLease, LeaseKey, LeaseSeconds, ParseTimingError, Timing, TimingError, wire};
+use election_core::{LeaseKey, LeaseSeconds, ParseTimingError, Timing, TimingError, wire};
 use k8s_openapi::api::coordination::v1::Lease;
 
 use super::{Finding, Severity};
@@ -23,8 +23,16 @@ impl Noted {
         Self(noted.collect())
     }
 
-    fn sound(&self, identity: &IdentityLease) -> Option<Timing> {
-        self.0.get(&identity.key)?.as_ref().ok()?.validated().ok()
+    /// The candidates of a lease that live, with their knobs if these are sound. What a dead one ran with is past.
+    fn live<'a>(&self, survey: &'a Survey, key: &LeaseKey) -> impl Iterator<Item = (&'a str, Timing)> {
+        let live = survey
+            .candidates_of(key)
+            .iter()
+            .filter(|identity| survey.silent_for_too_long(identity).is_none());
+        live.filter_map(|identity| {
+            let noted = self.0.get(&identity.key)?.as_ref().ok()?;
+            Some((identity.key.name(), noted.validated().ok()?))
+        })
     }
 
     /// What is to be said of each lease, or of `only` one.
@@ -56,13 +64,8 @@ impl Noted {
 
     fn lease(&self, survey: &Survey, key: &LeaseKey) -> Option<Finding> {
         let mut groups: BTreeMap<String, Vec<&str>> = BTreeMap::new();
-        for identity in survey.candidates_of(key) {
-            if let Some(timing) = self.sound(identity) {
-                groups
-                    .entry(timing.to_string())
-                    .or_default()
-                    .push(identity.key.name());
-            }
+        for (name, timing) in self.live(survey, key) {
+            groups.entry(timing.to_string()).or_default().push(name);
         }
         if groups.len() > 1 {
             let each = groups
@@ -79,14 +82,8 @@ impl Noted {
                  tolerated, depends on who leads",
             ));
         }
-        let own = survey
-            .candidates_of(key)
-            .iter()
-            .find_map(|identity| self.sound(identity))?;
-        let recorded = survey.leader(key).and_then(|lease| lease.record.duration);
-        let lasts = recorded.map_or(own.lease_duration(), |recorded| {
-            recorded.min(own.lease_duration())
-        });
+        let (_, own) = self.live(survey, key).next()?;
+        let lasts = lasts(survey, key, own);
         let follows = within(own, lasts).guarantees();
         if lasts == own.lease_duration() {
             return Some(Finding::ok("Knobs", key, follows.to_string()));
@@ -105,20 +102,18 @@ impl Noted {
     /// How long the most impatient candidate waits for an answer, as its lease lasts now.
     pub(crate) fn request_deadline(&self, survey: &Survey) -> Option<Duration> {
         let deadlines = survey.coordinated_keys().flat_map(|key| {
-            let recorded = survey.leader(key).and_then(|lease| lease.record.duration);
-            let timings = survey
-                .candidates_of(key)
-                .iter()
-                .filter_map(|identity| self.sound(identity));
-            timings.map(move |timing| {
-                let lasts = recorded.map_or(timing.lease_duration(), |recorded| {
-                    recorded.min(timing.lease_duration())
-                });
-                timing.term(lasts).request_deadline
-            })
+            let timings = self.live(survey, key);
+            timings.map(|(_, timing)| timing.term(lasts(survey, key, timing)).request_deadline)
         });
         deadlines.min()
     }
+}
+
+/// How long the lease lasts for a candidate with these knobs: as recorded, and not longer than it asks for.
+fn lasts(survey: &Survey, key: &LeaseKey, timing: Timing) -> LeaseSeconds {
+    let recorded = survey.leader(key).and_then(|lease| lease.record.duration);
+    let own = timing.lease_duration();
+    recorded.map_or(own, |recorded| recorded.min(own))
 }
 
 /// What is the same for many leases is said once.

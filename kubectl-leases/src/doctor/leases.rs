@@ -9,7 +9,7 @@ use crate::explain::{Change, explain};
 use crate::survey::Survey;
 use crate::table::seconds_in_words;
 use crate::view::{Condition, LeaseStatus};
-use crate::words::{age, since};
+use crate::words::age;
 
 /// Everything that is to be said about these leases, and about their candidates.
 #[must_use]
@@ -130,6 +130,15 @@ fn lease(survey: &Survey, status: &LeaseStatus, electors: &Electors, findings: &
         let advice = "an older version of the program, which takes no part in the election, leads: stop it, and a candidate \
                       leads after the lease expired";
         findings.push(Finding::warning("OrdinaryHolder", &key, message, advice));
+    }
+    if let Some(deletion) = status.deletion() {
+        let message = format!("it was deleted {deletion}");
+        let advice = format!(
+            "find out who set them and should have removed them; to end it by hand: kubectl patch lease -n {} {} --type \
+             merge -p '{{\"metadata\":{{\"finalizers\":null}}}}': its holder then stops, and it is created and offered anew",
+            status.namespace, status.name
+        );
+        findings.push(Finding::warning("Deleting", &key, message, &advice));
     }
     holder(survey, &key, findings);
     better_but_silent(survey, &key, status, electors, findings);
@@ -306,10 +315,7 @@ fn candidate(survey: &Survey, identity: &IdentityLease, findings: &mut Vec<Findi
     if identity.incarnation.is_none() {
         return;
     }
-    let Some(ago) = survey
-        .silence(identity)
-        .filter(|ago| *ago >= identity.duration.duration())
-    else {
+    let Some(ago) = survey.silent_for_too_long(identity) else {
         return;
     };
     let message = format!(
@@ -323,11 +329,4 @@ fn candidate(survey: &Survey, identity: &IdentityLease, findings: &mut Vec<Findi
 
 fn several(candidates: usize) -> String {
     format!("{candidates} candidate{}", if candidates == 1 { "" } else { "s" })
-}
-
-impl Survey {
-    /// How long an identity lease was silent, if the time is known.
-    fn silence(&self, identity: &IdentityLease) -> Option<std::time::Duration> {
-        Some(since(self.moment().now?, self.seen(identity)?))
-    }
 }

@@ -43,6 +43,8 @@ impl Survey {
             self.unattended(key, &explanation)
                 .then_some(Condition::Unattended),
         );
+        let deleted = self.leaders.get(key).and_then(|leader| leader.deleted);
+        conditions.extend(deleted.map(|_| Condition::Deleting));
         if leader.is_some_and(|leader| !leader.record.elected) && !self.offers.contains_key(key) {
             conditions.push(Condition::NotCoordinated);
         }
@@ -98,6 +100,12 @@ impl Survey {
             candidates,
             creation_timestamp: created.map(rfc3339),
             age_seconds: self.seconds_since(created),
+            deletion_timestamp: deleted.map(rfc3339),
+            finalizers: self
+                .leaders
+                .get(key)
+                .map(|leader| leader.finalizers.clone())
+                .unwrap_or_default(),
             resource_version: leader.map(|leader| leader.revision.to_string()),
             observed: Observed {
                 time: self.moment.now.map(rfc3339),

@@ -11,7 +11,9 @@ use kubectl_leases::electors::Electors;
 use local_controlplane::ControlPlane;
 use serde_json::{Value, json};
 
-use crate::fixtures::{candidate, electors, held, moment, offered, ordinary, released, sample, survey};
+use crate::fixtures::{
+    candidate, deleting, electors, held, moment, offered, ordinary, released, sample, survey,
+};
 use crate::stage::{Stage, apply, put};
 
 const KEY: &str = "default/demo";
@@ -57,6 +59,10 @@ fn each_trouble_of_a_lease_has_its_finding() {
         &[("Unattended", KEY), ("Unanswered", KEY)],
     );
     check(ordinary(KEY, "somebody", 4), &[("OrdinaryHolder", KEY)]);
+    check(
+        deleting(held(KEY, "old", 4, json!({})), 600),
+        &[("Deleting", KEY)],
+    );
     check(held(KEY, "gone", 4, json!({})), &[("HolderWithoutIdentity", KEY)]);
     let other = json!({"coordinated-election.io/incarnation": "2"});
     check(held(KEY, "old", 4, other), &[("IdentityInUseTwice", KEY)]);
@@ -136,9 +142,13 @@ async fn said_of_knobs(noted: &[&str], lasts: u32) -> Vec<(String, String, Strin
     leader.spec.as_mut().unwrap().lease_duration_seconds = Some(i32::try_from(lasts).unwrap());
     let mut leases = vec![electors(2), leader];
     for (number, noted) in noted.iter().enumerate() {
-        let mut one = candidate(&format!("default/of-{number}"), KEY, "1.29", "1.29", 3);
+        let (noted, renewed) = match noted.strip_suffix(", and died") {
+            Some(noted) => (noted, 200),
+            None => (*noted, 3),
+        };
+        let mut one = candidate(&format!("default/of-{number}"), KEY, "1.29", "1.29", renewed);
         let notes = one.metadata.annotations.as_mut().unwrap();
-        match *noted {
+        match noted {
             "" => notes.remove(wire::TIMING),
             noted => notes.insert(wire::TIMING.to_owned(), noted.to_owned()),
         };
@@ -174,6 +184,8 @@ async fn knobs_are_read_from_what_candidates_have_noted() {
             && said[0].2.contains("of-1 with lease-duration=30s"),
         "{said:?}"
     );
+    let said = said_of_knobs(&[alike, "lease-duration=30s, and died"], 15).await;
+    assert_eq!(of(&said), is("Knobs", KEY));
     let said = said_of_knobs(&[alike], 5).await;
     assert_eq!(of(&said), is("KnobsShortened", KEY));
     assert!(

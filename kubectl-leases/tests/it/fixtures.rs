@@ -138,6 +138,13 @@ pub(crate) fn noted(mut lease: Lease, annotation: &str, seconds_ago: i64) -> Lea
     lease
 }
 
+/// The same lease, deleted so many seconds ago and kept by a finalizer.
+pub(crate) fn deleting(mut lease: Lease, seconds_ago: i64) -> Lease {
+    lease.metadata.deletion_timestamp = Some(serde_json::from_value(json!(ago(seconds_ago))).unwrap());
+    lease.metadata.finalizers = Some(vec!["example.com/archive".to_owned()]);
+    lease
+}
+
 /// A lease of an ordinary client, as client-go writes it.
 pub(crate) fn ordinary(key: &str, holder: &str, renewed: i64) -> Lease {
     let mut lease = held(key, holder, renewed, json!({}));
@@ -217,6 +224,7 @@ pub(crate) fn every_state() -> Vec<Lease> {
         held("default/on-hold", "new", 4, asked("hold", "7200s")),
         held("default/pinned", "new", 4, asked("pin", "new")),
         held("default/stepping-down", "old", 4, asked("step-down", "old/1")),
+        deleting(held("default/under-deletion", "old", 4, json!({})), 600),
     ];
     let keys: Vec<String> = states
         .iter()

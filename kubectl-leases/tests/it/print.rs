@@ -224,7 +224,8 @@ fn leases_are_chosen_and_sorted() {
             "overdue",
             "stuck",
             "unanswered",
-            "unattended"
+            "unattended",
+            "under-deletion"
         ]
     );
     let states = Choice {

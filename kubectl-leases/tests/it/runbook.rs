@@ -12,7 +12,9 @@ use kubectl_leases::choice::words;
 use local_controlplane::simulate_wall;
 use serde_json::{Value, json};
 
-use crate::fixtures::{blanked, candidate, electors, fresh, held, noted, offered, ordinary, released};
+use crate::fixtures::{
+    blanked, candidate, deleting, electors, fresh, held, noted, offered, ordinary, released,
+};
 use crate::stage::{self, Stage, documented};
 
 const KEY: &str = "default/demo";
@@ -48,6 +50,7 @@ fn scenes() -> Vec<(&'static str, Vec<Lease>, Look)> {
         released(KEY, 60),
     ];
     let expired = lasting(held(KEY, "bravo", 100, json!({})));
+    let held_by_alpha = held(KEY, "alpha", 4, json!({}));
     let held = |holder, renewed, more| among(held(KEY, holder, renewed, more));
     vec![
         ("Held", held("alpha", 4, json!({})), Look::Explain),
@@ -72,6 +75,7 @@ fn scenes() -> Vec<(&'static str, Vec<Lease>, Look)> {
             among(asked("alpha", "step-down", "alpha/1")),
             Look::Explain,
         ),
+        ("Deleting", among(deleting(held_by_alpha, 600)), Look::Doctor),
     ]
 }
 

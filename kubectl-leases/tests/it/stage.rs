@@ -11,7 +11,7 @@ use hyper_util::service::TowerToHyperService;
 use k8s_openapi::api::coordination::v1::{Lease, LeaseSpec};
 use k8s_openapi::jiff::{SignedDuration, Timestamp};
 use kube::Api;
-use kube::api::PostParams;
+use kube::api::{DeleteParams, PostParams};
 use kubectl_leases::cli::{self, Terminal};
 use local_controlplane::{ApiService, ControlPlane, simulate_wall};
 use serde_json::Value;
@@ -248,7 +248,7 @@ pub(crate) fn now() -> Timestamp {
 }
 
 /// Creates a lease three hours ago, and writes it again at the moment that its renew time says. Annotations that were noted
-/// at another moment are written at that one.
+/// at another moment are written at that one, and a lease that was deleted is deleted.
 pub(crate) async fn put(plane: &ControlPlane, mut lease: Lease) {
     let renewed = lease.spec.as_ref().and_then(|spec| spec.renew_time.as_ref());
     let noted = lease
@@ -259,6 +259,7 @@ pub(crate) async fn put(plane: &ControlPlane, mut lease: Lease) {
         .find_map(|entry| entry.time.clone());
     let annotated = renewed.and(noted.clone()).map(|time| time.0);
     let written = renewed.map(|time| time.0).or(noted.map(|time| time.0));
+    let deleted = lease.metadata.deletion_timestamp.take();
     lease.metadata.managed_fields = None;
     lease.metadata.resource_version = None;
     lease.metadata.uid = None;
@@ -293,6 +294,10 @@ pub(crate) async fn put(plane: &ControlPlane, mut lease: Lease) {
         .replace(&name, &PostParams::default(), &lease)
         .await
         .unwrap();
+    if let Some(deleted) = deleted {
+        simulate_wall(deleted.0);
+        leases.delete(&name, &DeleteParams::default()).await.unwrap();
+    }
     simulate_wall(now());
 }
 

@@ -4,7 +4,8 @@ use kubectl_leases::view::LeaseStatus;
 use serde_json::json;
 
 use crate::fixtures::{
-    blanked, candidate, fresh, hand_written, held, noted, offered, ordinary, released, sample, survey,
+    blanked, candidate, deleting, fresh, hand_written, held, noted, offered, ordinary, released, sample,
+    survey,
 };
 use k8s_openapi::api::coordination::v1::Lease;
 
@@ -110,6 +111,12 @@ fn each_state_has_its_words_and_its_reason() {
         "Held,OrdinaryHolder",
         "leave alone",
         "OrdinaryHolder",
+    );
+    check(
+        Some(deleting(held(KEY, "new", 4, json!({})), 600)),
+        "Held,Deleting",
+        "nominate old",
+        "Better",
     );
 }
 

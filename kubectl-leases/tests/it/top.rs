@@ -55,7 +55,9 @@ fn keys_select_explain_and_filter() {
     model.ask(Ask::Open);
     let (text, scrolled) = model.text().unwrap();
     assert!(
-        text.starts_with("default/unattended is held by new") && scrolled == 0,
+        text.starts_with("default/under-deletion is held by old")
+            && text.contains("\nDeleted:   at 2026-05-01T11:50:00Z; it is there")
+            && scrolled == 0,
         "{text}"
     );
     model.ask(Ask::Down);

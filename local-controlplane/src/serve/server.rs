@@ -25,6 +25,8 @@ use tokio_rustls::TlsAcceptor;
 
 /// A client that has not finished its handshake by then is not a client.
 const HANDSHAKE: Duration = Duration::from_secs(10);
+/// How long no connection is accepted after one could not be, unless another one ends before.
+const REFUSED: Duration = Duration::from_millis(50);
 /// How long requests that are under way may take to finish when the server stops.
 const GRACE: Duration = Duration::from_secs(2);
 
@@ -148,10 +150,16 @@ async fn accept(listener: TcpListener, tls: TlsAcceptor, service: ApiService, cl
                 Ok((stream, _)) => {
                     connections.spawn(connection(stream, tls.clone(), service.clone(), closing.clone()));
                 }
-                // A connection that died before it was accepted, or too many open files: the next may do better.
+                // A connection that died before it was accepted, or too many open files. The next may do better once a
+                // connection has ended; files that something else holds open tell nobody when they are closed.
                 Err(error) => {
                     tracing::warn!(%error, "a connection could not be accepted");
-                    tokio::time::sleep(Duration::from_millis(50)).await;
+                    let one_ended = async {
+                        if connections.join_next().await.is_none() {
+                            std::future::pending().await
+                        }
+                    };
+                    let _ = tokio::time::timeout(REFUSED, one_ended).await;
                 }
             },
         }
