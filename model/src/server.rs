@@ -67,18 +67,19 @@ pub(crate) enum Reply {
     Conflict,
 }
 
-/// The counter is left out: the next revision is newer than any that the state remembers, whatever its number.
+/// The counter is hashed like the revisions that the state remembers: what is listed next is as of it, and it may be as new as
+/// the newest of them or newer.
 impl Hash for Server {
     fn hash<H: Hasher>(&self, state: &mut H) {
         let Self {
             key: _,
-            revision: _,
+            revision,
             uids,
             unreadable: _,
             lease,
             identities,
         } = self;
-        (uids, lease, identities).hash(state);
+        (revision.to_string(), uids, lease, identities).hash(state);
     }
 }
 

@@ -340,7 +340,7 @@ impl Hash for Seat {
     fn hash<H: Hasher>(&self, state: &mut H) {
         let Self {
             starts,
-            settings: _,
+            settings,
             machine,
             work,
             lingers,
@@ -350,7 +350,8 @@ impl Hash for Seat {
             stuck,
             unanswered: _,
         } = self;
-        (starts, machine, work, lingers).hash(state);
+        // All else of them is the same for good, or follows from the number of starts.
+        (starts, &settings.versions, machine, work, lingers).hash(state);
         (frozen, cut_off, leaving, stuck).hash(state);
     }
 }
