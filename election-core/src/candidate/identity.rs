@@ -210,7 +210,7 @@ impl Candidate {
 
     /// Whether this candidate offers itself: it is healthy, stays, and somebody waits to lead. One that led a moment ago
     /// may ask again, so nobody waiting counts only after a retry period.
-    fn offers(&mut self, now: Now) -> bool {
+    pub(super) fn offers(&mut self, now: Now) -> bool {
         if !self.healthy || self.leaving.is_some() || self.ousted.is_some() {
             return false;
         }

@@ -226,7 +226,8 @@ impl Candidate {
     }
 
     /// Offers that come again and again to a candidate that cannot lead are declined at a walking pace: the elector
-    /// withdraws them by itself as soon as the identity lease says so.
+    /// withdraws them by itself as soon as the identity lease says so. As long as the candidate still offers itself it declines
+    /// nothing: an elector may answer its first identity lease before the program has asked for the lease.
     fn answer_offer(&mut self, now: Now, lease: &LeaderLease) -> Option<LeaseWrite> {
         if self.able() {
             let own = self.settings.timing.lease_duration();
@@ -234,7 +235,7 @@ impl Candidate {
             return Some(lease.accept(&self.settings.identity, &self.settings.incarnation, own, stamp));
         }
         let declines = self.answers_offers() && (self.presence.own() || self.leaving.is_some());
-        (declines && self.due(now, self.decline_at)).then(|| {
+        (declines && !self.offers(now) && self.due(now, self.decline_at)).then(|| {
             let stamp = self.stamp(now, lease.record.renew_time);
             lease.decline(stamp)
         })

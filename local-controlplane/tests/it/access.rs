@@ -1,6 +1,6 @@
 //! Users: from a test, from a token, and from a file. What they may do is checked by the suite.
 
-use crate::support::{LEASES, Server, lease};
+use crate::support::{LEASES, Server, lease, reopened};
 use k8s_openapi::api::authentication::v1::SelfSubjectReview;
 use k8s_openapi::api::coordination::v1::Lease;
 use kube::api::{Api, ListParams, PostParams};
@@ -150,7 +150,7 @@ async fn rights_are_kept_in_the_data_folder_and_the_first_ones_are_made_once() {
     admin.delete(&basic, &Value::Null).await.expect(200);
     let roles = names(admin.get(&format!("{RBAC}/clusterroles")).await.json());
     drop((admin, plane));
-    let plane = ControlPlane::open(folder.path()).unwrap();
+    let plane = reopened(folder.path()).await;
     let admin = Server::of(&plane);
     assert_eq!(lists(plane.client_of(User::new("jane"))).await, Ok(0));
     assert_eq!(lists(plane.client_of(User::new("bob"))).await, Err(403));

@@ -1,6 +1,6 @@
 //! A data folder: what was answered is there after a restart.
 
-use crate::support::{LEASES, MERGE, Server, lease, version};
+use crate::support::{LEASES, MERGE, Server, lease, reopen, reopened, version};
 use local_controlplane::{ControlPlane, OpenError};
 use serde_json::{Value, json};
 use std::fs::OpenOptions;
@@ -37,11 +37,11 @@ async fn everything_that_was_answered_survives_a_restart() {
     let dir = tempfile::tempdir().unwrap();
     let before = write_some(dir.path()).await;
     for _ in 0..2 {
-        let server = Server::of(&ControlPlane::open(dir.path()).unwrap());
+        let server = Server::of(&reopened(dir.path()).await);
         assert_eq!(server.get(LEASES).await.expect(200).json(), before);
         server.get("/apis/example.com/v1/foos").await.expect(200);
     }
-    let server = Server::of(&ControlPlane::open(dir.path()).unwrap());
+    let server = Server::of(&reopened(dir.path()).await);
     let created = server.lease("d", "charlie").await;
     assert!(version(&created) > version(&before));
 }
@@ -58,7 +58,7 @@ async fn a_torn_tail_is_dropped_and_nothing_else() {
             .unwrap()
             .write_all(torn.as_bytes())
             .unwrap();
-        let server = Server::of(&ControlPlane::open(dir.path()).unwrap());
+        let server = Server::of(&reopened(dir.path()).await);
         assert_eq!(server.get(LEASES).await.expect(200).json(), before, "{torn:?}");
     }
 }
@@ -71,7 +71,7 @@ async fn damage_in_the_middle_is_reported_with_its_place() {
     let mut bytes = std::fs::read(&log).unwrap();
     bytes[200] ^= 1;
     std::fs::write(&log, bytes).unwrap();
-    let error = ControlPlane::open(dir.path()).unwrap_err();
+    let error = reopen(dir.path()).await.unwrap_err();
     assert!(matches!(error, OpenError::Corrupt { .. }), "{error}");
 }
 
@@ -82,7 +82,7 @@ async fn a_folder_has_one_user_and_must_be_writable() {
     let error = ControlPlane::open(dir.path()).unwrap_err();
     assert!(matches!(error, OpenError::Locked(_)), "{error}");
     drop(first);
-    ControlPlane::open(dir.path()).unwrap();
+    reopened(dir.path()).await;
 
     let file = dir.path().join("file");
     std::fs::write(&file, "").unwrap();
@@ -96,7 +96,7 @@ async fn a_folder_has_one_user_and_must_be_writable() {
 async fn a_watch_goes_on_after_a_restart_from_where_the_log_reaches() {
     let dir = tempfile::tempdir().unwrap();
     let before = write_some(dir.path()).await;
-    let server = Server::of(&ControlPlane::open(dir.path()).unwrap());
+    let server = Server::of(&reopened(dir.path()).await);
     let mut watch = server
         .watch(&format!(
             "{LEASES}?watch=true&resourceVersion={}",

@@ -1,9 +1,12 @@
 //! Plain requests and plain answers, so that the checks could be made over HTTP just as well.
 
+use std::path::Path;
+use std::time::Duration;
+
 use http::{Method, Request};
 use http_body_util::BodyExt;
 use kube::client::Body;
-use local_controlplane::{ApiBody, ApiService, ControlPlane};
+use local_controlplane::{ApiBody, ApiService, ControlPlane, OpenError};
 use serde_json::{Value, json};
 use tower::ServiceExt;
 
@@ -32,6 +35,23 @@ impl Answer {
         assert_eq!(self.code, code, "{}", self.text);
         self
     }
+}
+
+/// Opens a data folder that was open a moment ago. A process that another test starts meanwhile has a copy of its lock until
+/// it runs its program.
+pub(crate) async fn reopen(folder: &Path) -> Result<ControlPlane, OpenError> {
+    for _ in 0..1000 {
+        match ControlPlane::open(folder) {
+            Err(OpenError::Locked(_)) => tokio::time::sleep(Duration::from_millis(10)).await,
+            opened => return opened,
+        }
+    }
+    ControlPlane::open(folder)
+}
+
+/// The same for a folder that is as it should be.
+pub(crate) async fn reopened(folder: &Path) -> ControlPlane {
+    reopen(folder).await.unwrap()
 }
 
 pub(crate) fn version(object: &Value) -> u64 {

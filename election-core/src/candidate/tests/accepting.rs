@@ -250,11 +250,35 @@ fn an_offer_that_it_cannot_take_is_declined() {
         assert!(rig.record().holder.is_none(), "{what}");
     };
     check("unhealthy", |rig| rig.event(Event::Healthy(false)));
-    check("nobody waits", |rig| rig.event(Event::Wanted(false)));
+    check("nobody waits", |rig| {
+        rig.event(Event::Wanted(false));
+        rig.wait(ms(1_000));
+    });
     check("shutting down", |rig| {
         rig.identity_answered = false;
         rig.event(Event::Shutdown);
     });
+}
+
+/// A program that has just joined, or has just stopped, asks for the lease in a moment.
+#[test]
+fn an_offer_that_comes_before_anybody_waits_is_kept_for_a_moment() {
+    let early = || {
+        let mut rig = Rig::joined();
+        rig.event(Event::Wanted(false));
+        rig.offer("alpha");
+        rig.hear();
+        rig.wait(ms(999));
+        rig.expect(&[]);
+        rig
+    };
+    let mut rig = early();
+    rig.event(Event::Wanted(true));
+    rig.expect(&["accept"]);
+
+    let mut rig = early();
+    rig.wait(ms(1));
+    rig.expect(&["decline"]);
 }
 
 /// Until the elector has seen that it offers itself no more, offers may come as fast as it declines them.
