@@ -11,7 +11,7 @@ use std::path::{Path, PathBuf};
 use std::process::Stdio;
 use std::time::Duration;
 
-use anyhow::{Context, bail, ensure};
+use anyhow::{Context, anyhow, bail, ensure};
 use clap::Args;
 use tokio::io::{AsyncBufReadExt, BufReader};
 use tokio::process::Command;
@@ -125,7 +125,7 @@ pub(crate) async fn run(args: PluginArgs) -> anyhow::Result<()> {
         desk.cast(&binaries, &mut processes)?;
         check(&desk, guest.is_none())
             .await
-            .with_context(|| processes.tail(ELECTOR))
+            .map_err(|error| anyhow!("{error:#}\n{}", processes.tail(ELECTOR)))
     };
     let result = tokio::select! {
         result = checked => result,

@@ -133,10 +133,12 @@ impl Supervised {
     ///
     /// [`Supervised::extend`] still moves the deadline. Called again, it only moves `kill_at`.
     pub fn terminate(&mut self, kill_at: u64) {
-        if self.shared.wanted().kill_at.is_none() {
+        let told = self.shared.wanted().kill_at.is_some();
+        // First: a program that obeys at once would be seen to have ended by itself, and take its children with it.
+        self.shared.want(|wanted| wanted.kill_at = Some(kill_at));
+        if !told {
             self.signal(Signal::TERM);
         }
-        self.shared.want(|wanted| wanted.kill_at = Some(kill_at));
     }
 
     /// [`Supervised::terminate`], then [`Supervised::exited`].

@@ -7,6 +7,7 @@ use local_controlplane::{ControlPlane, ServeError, ServeOptions, Server};
 use rustls::pki_types::{CertificateDer, ServerName, pem::PemObject};
 use rustls::{ClientConfig, RootCertStore};
 use std::sync::Arc;
+use std::time::Duration;
 use tokio::net::TcpStream;
 use tokio_rustls::TlsConnector;
 
@@ -47,6 +48,17 @@ impl Client {
             addr,
             config: Arc::new(config),
         }
+    }
+
+    /// Whether the server answers; its port may be another one's by now.
+    async fn reaches_its_server(&self) -> bool {
+        let Ok(tcp) = TcpStream::connect(self.addr).await else {
+            return false;
+        };
+        let name = ServerName::from(self.addr.ip());
+        let connecting = TlsConnector::from(self.config.clone()).connect(name, tcp);
+        let connected = tokio::time::timeout(Duration::from_secs(10), connecting).await;
+        matches!(connected, Ok(Ok(_)))
     }
 
     async fn get(
@@ -134,12 +146,13 @@ async fn watches_end_cleanly_at_once_when_the_server_stops() {
                 .await,
         );
     }
+    assert!(client.reaches_its_server().await);
     let stopping = tokio::spawn(server.shutdown());
     for watch in watches {
         assert!(watch.into_body().collect().await.unwrap().to_bytes().is_empty());
     }
     stopping.await.unwrap();
-    assert!(TcpStream::connect(client.addr).await.is_err());
+    assert!(!client.reaches_its_server().await);
     assert!(
         plane.client().list_api_groups().await.is_ok(),
         "in-process use goes on"
