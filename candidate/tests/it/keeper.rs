@@ -72,6 +72,7 @@ impl Lag {
     fn watch() -> Self {
         let latest = Arc::new(AtomicU64::new(0));
         let seen = Arc::downgrade(&latest);
+        #[expect(clippy::disallowed_methods, reason = "a test looks at the machine under it")]
         std::thread::spawn(move || {
             while let Some(latest) = seen.upgrade() {
                 let before = now();
