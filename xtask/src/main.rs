@@ -20,6 +20,7 @@ mod model;
 mod plane;
 mod processes;
 mod record;
+mod repeat;
 mod screen;
 mod shell;
 mod simulate;
@@ -94,6 +95,8 @@ enum Command {
     Simulate(simulate::SimulateArgs),
     /// Look for inputs that break what reads them.
     Fuzz(fuzz::FuzzArgs),
+    /// Run the tests again and again, to find those that fail now and then.
+    Repeat(repeat::RepeatArgs),
     /// Run the whole list of checks.
     Ci(ci::CiArgs),
     /// Draw a recording as an animated SVG.
@@ -131,6 +134,7 @@ fn run(command: Command) -> anyhow::Result<()> {
         Command::Conformance(args) => runtime()?.block_on(conformance::run(args)),
         Command::Interop(args) => runtime()?.block_on(interop::run(args)),
         Command::InteropWorker(args) => interop::work(&args),
+        Command::Repeat(args) => runtime()?.block_on(repeat::run(args)),
         Command::Plugin(args) => runtime()?.block_on(behind_kubectl::run(args)),
         Command::Krew(args) => krew::run(&args),
         Command::Walk(args) => runtime()?.block_on(walk::run(args)),

@@ -50,6 +50,7 @@ const PROGRAMS: [(&str, &[&[&str]]); 6] = [
             &["control-plane", "up"],
             &["control-plane", "build"],
             &["conformance"],
+            &["repeat"],
             &["walk"],
             &["interop"],
             &["plugin"],
