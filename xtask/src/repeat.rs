@@ -23,8 +23,8 @@ Examples:
   cargo xtask repeat                        one pass after the other, a hundred
   cargo xtask repeat --times 20 --at-once 4
 
-What a test program printed that failed is kept in target/repeat. The examples in
-the documentation are left out: each of them is a build.";
+What a test program printed that failed is kept in target/repeat. The examples
+in the documentation are left out: each of them is a build.";
 
 /// What `repeat` is told.
 #[derive(Clone, Debug, Args)]
