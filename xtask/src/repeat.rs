@@ -6,7 +6,6 @@
 #![expect(clippy::print_stdout, reason = "a line for each pass")]
 
 use std::cell::Cell;
-use std::io::{BufRead, BufReader};
 use std::path::{Path, PathBuf};
 use std::process::Stdio;
 
@@ -146,23 +145,11 @@ fn failed(text: &str) -> Vec<String> {
 
 /// Builds all test programs, as the check `tests` does.
 fn build(root: &Path) -> anyhow::Result<Vec<Tests>> {
-    let mut child = workspace::cargo()
+    let mut command = workspace::cargo();
+    command
         .current_dir(root)
-        .args(["test", "--workspace", "--all-features", "--no-run"])
-        .arg("--message-format=json-render-diagnostics")
-        .stdout(Stdio::piped())
-        .spawn()
-        .context("cannot run cargo")?;
-    let output = child.stdout.take().context("cargo has no output")?;
-    let mut programs = Vec::new();
-    for line in BufReader::new(output).lines() {
-        programs.extend(tests_in(&line?));
-    }
-    let status = child.wait()?;
-    ensure!(
-        status.success(),
-        "the build failed ({status}): what cargo says stands above"
-    );
+        .args(["test", "--workspace", "--all-features", "--no-run"]);
+    let programs: Vec<Tests> = workspace::built(command, tests_in)?;
     ensure!(!programs.is_empty(), "cargo has named no test program");
     Ok(programs)
 }

@@ -102,24 +102,10 @@ impl Binaries {
         command
             .current_dir(root)
             .args(["build", "--profile", profile.name(), "--bins"]);
-        command
-            .arg("--message-format=json-render-diagnostics")
-            .stdout(Stdio::piped());
         for package in packages {
             command.args(["--package", package]);
         }
-        let mut child = command.spawn().context("cannot run cargo")?;
-        let output = child.stdout.take().context("cargo has no output")?;
-        let mut built = BTreeMap::new();
-        for line in BufReader::new(output).lines() {
-            built.extend(executable(&line?));
-        }
-        let status = child.wait()?;
-        ensure!(
-            status.success(),
-            "the build failed ({status}): what cargo says stands above"
-        );
-        Ok(Self(built))
+        Ok(Self(built(command, executable)?))
     }
 
     /// Where a program is.
@@ -132,6 +118,28 @@ impl Binaries {
             ),
         }
     }
+}
+
+/// Runs a build, and collects what `of` makes of cargo's messages; cargo shows its progress on stderr.
+pub(crate) fn built<T, All: Default + Extend<T>>(
+    mut command: Command,
+    of: impl Fn(&str) -> Option<T>,
+) -> anyhow::Result<All> {
+    command
+        .arg("--message-format=json-render-diagnostics")
+        .stdout(Stdio::piped());
+    let mut child = command.spawn().context("cannot run cargo")?;
+    let output = child.stdout.take().context("cargo has no output")?;
+    let mut all = All::default();
+    for line in BufReader::new(output).lines() {
+        all.extend(of(&line?));
+    }
+    let status = child.wait()?;
+    ensure!(
+        status.success(),
+        "the build failed ({status}): what cargo says stands above"
+    );
+    Ok(all)
 }
 
 /// The program that one of cargo's messages is about.
