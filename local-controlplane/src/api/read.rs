@@ -10,7 +10,6 @@ use crate::store::{Key, Stored};
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use serde_json::{Value, json};
-use std::ops::Bound;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -83,41 +82,35 @@ pub(crate) async fn list(
     if let Version::NotOlderThan(revision) | Version::Exact(revision) = version {
         wait_for(plane, revision).await?;
     }
-    let (revision, rest) = snapshot(plane, resource, version, after.as_ref())?;
-    Ok(page(resource, selector, revision, &rest, limit))
+    page_after(plane, resource, selector, version, (after.as_ref(), limit))
 }
 
-/// The objects after a key, in order, and the revision that they are of.
-fn snapshot(
+/// One page of the objects after a key. The store is locked for as long as a page takes, however many objects there are.
+fn page_after(
     plane: &Plane,
     resource: &Resource,
+    selector: &Selector,
     version: Version,
-    after: Option<&Key>,
-) -> Result<(u64, Vec<Arc<Stored>>), Failure> {
-    let inside = |object: &Arc<Stored>| {
-        let wanted = resource.namespace.as_ref();
-        wanted.is_none_or(|namespace| object.key.namespace == *namespace)
-    };
+    (after, limit): (Option<&Key>, usize),
+) -> Result<Page, Failure> {
+    let namespace = resource.namespace.as_deref();
     plane.store.read(|state| {
         let table = state.table(&resource.kind.table);
-        match version {
-            Version::Newest | Version::NotOlderThan(_) => {
-                let within = table
-                    .into_iter()
-                    .flat_map(|table| table.within(resource.namespace.as_deref()));
-                let rest = within.skip_while(|object| after.is_some_and(|after| object.key <= *after));
-                Ok((state.revision(), rest.cloned().collect()))
+        match (version, table) {
+            (Version::Newest | Version::NotOlderThan(_), table) => {
+                let rest = table.into_iter().flat_map(|table| table.rest(namespace, after));
+                Ok(page(resource, selector, state.revision(), rest, limit))
             }
-            Version::Exact(revision) => {
-                let start = after.map_or(Bound::Unbounded, Bound::Excluded);
-                let rewound = match table {
-                    Some(table) => table.history.rewind(&table.objects, revision, start),
-                    None => (revision >= state.floor()).then(Vec::new),
-                };
-                let mut objects = rewound.ok_or_else(|| expired(after))?;
-                objects.retain(inside);
-                Ok((revision, objects))
+            (Version::Exact(revision), Some(table)) => {
+                let rest = table
+                    .rest_at(revision, namespace, after)
+                    .ok_or_else(|| expired(after))?;
+                Ok(page(resource, selector, revision, rest, limit))
             }
+            (Version::Exact(revision), None) if revision >= state.floor() => {
+                Ok(page(resource, selector, revision, [].into_iter(), limit))
+            }
+            (Version::Exact(_), None) => Err(expired(after)),
         }
     })
 }
@@ -140,9 +133,14 @@ fn expired(after: Option<&Key>) -> Failure {
     }
 }
 
-fn page(resource: &Resource, selector: &Selector, revision: u64, rest: &[Arc<Stored>], limit: usize) -> Page {
+fn page<'a>(
+    resource: &Resource,
+    selector: &Selector,
+    revision: u64,
+    mut rest: impl Iterator<Item = &'a Arc<Stored>>,
+    limit: usize,
+) -> Page {
     let kind = &resource.kind;
-    let mut rest = rest.iter();
     let mut selected = rest.by_ref().filter(|object| selector.matches(kind, object));
     let objects: Vec<_> = match limit {
         0 => selected.by_ref().cloned().collect(),

@@ -5,7 +5,6 @@
 
 use super::object::{Key, Stored};
 use std::collections::{BTreeMap, VecDeque};
-use std::ops::Bound;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::time::Instant;
@@ -98,28 +97,31 @@ impl History {
         Some(self.events.range(start..))
     }
 
-    /// The objects as they were at `revision`, in the order of their keys, those after `start`: today's, with later events
-    /// undone.
-    pub(crate) fn rewind(
-        &self,
-        today: &BTreeMap<Key, Arc<Stored>>,
+    /// The objects as they were at `revision`, in order: `today`'s, which are all whose keys are `wanted`, in order, with later
+    /// events undone. Whoever takes only some of them pays for these and for the events, not for the whole table.
+    pub(crate) fn rewind<'a>(
+        &'a self,
+        today: impl Iterator<Item = &'a Arc<Stored>>,
         revision: u64,
-        start: Bound<&Key>,
-    ) -> Option<Vec<Arc<Stored>>> {
+        wanted: impl Fn(&Key) -> bool,
+    ) -> Option<impl Iterator<Item = &'a Arc<Stored>>> {
         let mut undone: BTreeMap<&Key, Option<&Arc<Stored>>> = BTreeMap::new();
-        for event in self.after(revision)? {
+        for event in self.after(revision)?.filter(|event| wanted(&event.object.key)) {
             // What the first of them found is what there was.
             undone.entry(&event.object.key).or_insert(event.previous.as_ref());
         }
-        let untouched = today
-            .range((start, Bound::Unbounded))
-            .filter(|(key, _)| !undone.contains_key(key))
-            .map(|(_, object)| object);
-        let touched = undone
-            .range::<Key, _>((start, Bound::Unbounded))
-            .filter_map(|(_, before)| *before);
-        let mut objects: Vec<_> = untouched.chain(touched).cloned().collect();
-        objects.sort_by(|one, other| one.key.cmp(&other.key));
-        Some(objects)
+        let (mut today, mut undone) = (today.peekable(), undone.into_iter().peekable());
+        Some(std::iter::from_fn(move || {
+            while let Some((key, before)) =
+                undone.next_if(|(key, _)| today.peek().is_none_or(|object| object.key >= **key))
+            {
+                // What is there today came later.
+                today.next_if(|object| object.key == *key);
+                if before.is_some() {
+                    return before;
+                }
+            }
+            today.next()
+        }))
     }
 }

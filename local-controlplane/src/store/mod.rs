@@ -21,6 +21,7 @@ use disk::{Batch, Disk, Lock};
 use log::Record;
 use serde_json::Value;
 use std::collections::{BTreeMap, BTreeSet};
+use std::ops::Bound;
 use std::path::Path;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use tokio::sync::{Notify, watch};
@@ -90,18 +91,40 @@ impl Table {
 
     /// The objects of one namespace, or all.
     pub(crate) fn within(&self, namespace: Option<&str>) -> impl Iterator<Item = &Arc<Stored>> {
-        let start = Key::new(namespace.unwrap_or_default(), "");
-        let namespace = namespace.map(str::to_owned);
-        let inside = move |key: &Key| {
-            namespace
-                .as_ref()
-                .is_none_or(|namespace| key.namespace == *namespace)
+        self.rest(namespace, None)
+    }
+
+    /// The objects of one namespace, or all, that come after a key.
+    pub(crate) fn rest(
+        &self,
+        namespace: Option<&str>,
+        after: Option<&Key>,
+    ) -> impl Iterator<Item = &Arc<Stored>> {
+        let first = Key::new(namespace.unwrap_or_default(), "");
+        let start = match after {
+            Some(after) if *after >= first => Bound::Excluded(after),
+            _ => Bound::Included(&first),
         };
         self.objects
-            .range(start..)
-            .take_while(move |(key, _)| inside(key))
+            .range::<Key, _>((start, Bound::Unbounded))
+            .take_while(move |(key, _)| is_within(key, namespace))
             .map(|(_, object)| object)
     }
+
+    /// The same as they were at a revision; `None` when that is forgotten.
+    pub(crate) fn rest_at(
+        &self,
+        revision: u64,
+        namespace: Option<&str>,
+        after: Option<&Key>,
+    ) -> Option<impl Iterator<Item = &Arc<Stored>>> {
+        let wanted = move |key: &Key| is_within(key, namespace) && after.is_none_or(|after| key > after);
+        self.history.rewind(self.rest(namespace, after), revision, wanted)
+    }
+}
+
+fn is_within(key: &Key, namespace: Option<&str>) -> bool {
+    namespace.is_none_or(|namespace| key.namespace == namespace)
 }
 
 impl Store {
@@ -438,5 +461,74 @@ impl Writer<'_> {
             log::write_delete(&mut batch.bytes, table, key, revision);
         }
         Some(last)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    /// All revisions of a table are kept in full, and each is compared with what is told of it later: whole, of a namespace, and
+    /// after each key, one that is gone included.
+    #[tokio::test]
+    async fn a_table_is_told_as_it_was_at_each_revision() {
+        let store = Store::in_memory(|_| {});
+        let table: Arc<str> = "t".into();
+        // The order of these namespaces is not that of their paths.
+        let keys: Vec<_> = ["a", "a-b", "b"]
+            .iter()
+            .flat_map(|namespace| ["w", "x", "y"].map(|name| Key::new(namespace, name)))
+            .collect();
+        let shown = |object: &Arc<Stored>| (object.key.clone(), object.revision);
+        let mut past = Vec::new();
+        // Any order in which objects come, change, go and come again.
+        let mut dice = 7_usize;
+        for _ in 0..200 {
+            dice = dice
+                .wrapping_mul(6_364_136_223_846_793_005)
+                .wrapping_add(1_442_695_040_888_963_407);
+            let key = keys[(dice >> 33) % keys.len()].clone();
+            store.write(|writer| match (dice >> 61) % 3 {
+                0 => drop(writer.remove(&table, &key)),
+                _ => drop(writer.put(&table, key, json!({"metadata": {}}))),
+            });
+            let now = |state: &State| {
+                let objects = state
+                    .table(&table)
+                    .into_iter()
+                    .flat_map(|table| table.objects.values());
+                (state.revision(), objects.map(shown).collect::<Vec<_>>())
+            };
+            past.push(store.read(now));
+        }
+        store.read(|state| {
+            let table = state.table(&table).unwrap();
+            let mut told = 0;
+            for (revision, all) in &past {
+                for namespace in [None, Some("a"), Some("a-b"), Some("c")] {
+                    for after in std::iter::once(None).chain(keys.iter().map(Some)) {
+                        let rest: Vec<_> = table
+                            .rest_at(*revision, namespace, after)
+                            .unwrap()
+                            .map(shown)
+                            .collect();
+                        let inside = |key: &Key| namespace.is_none_or(|namespace| key.namespace == namespace);
+                        let mut expected = all.clone();
+                        expected.retain(|(key, _)| inside(key) && after.is_none_or(|after| key > after));
+                        assert_eq!(rest, expected, "{revision}, {namespace:?} after {after:?}");
+                        told += rest.len();
+                    }
+                }
+            }
+            assert!(told > 1000);
+            let today: Vec<_> = table
+                .rest(Some("a"), Some(&Key::new("a", "w")))
+                .map(shown)
+                .collect();
+            let mut expected = past.last().unwrap().1.clone();
+            expected.retain(|(key, _)| key.namespace == "a" && key.name != "w");
+            assert_eq!(today, expected);
+        });
     }
 }
