@@ -9,6 +9,7 @@ use serde::Serialize;
 
 use crate::cluster::{Cluster, Error};
 use crate::moment::Moment;
+use crate::noted::NotedLease;
 use crate::survey::Survey;
 use crate::table::seconds_in_words;
 use crate::view::{Condition, LeaseStatus};
@@ -52,7 +53,7 @@ impl Electors {
     pub async fn ask(cluster: &Cluster) -> Result<Self, Error> {
         let key = electors_lease();
         let lease = match cluster.lease(&key).await {
-            Ok(Some(lease)) => lease,
+            Ok(Some(lease)) => NotedLease::from(lease),
             Ok(None) => return Ok(Self::NoLease),
             Err(error) => return error.refusal().map(|why| Self::Unknown { why }),
         };

@@ -21,6 +21,7 @@ use tokio::time::MissedTickBehavior;
 use crate::choice::Choice;
 use crate::cluster::{Cluster, Error};
 use crate::moment::Moment;
+use crate::noted::NotedLease;
 use crate::output::Printer;
 use crate::survey::Survey;
 use crate::view::LeaseStatus;
@@ -136,9 +137,9 @@ impl Followed {
 /// The Leases as the watches have shown them.
 #[derive(Default)]
 struct Known {
-    leases: Seen<Lease>,
+    leases: Seen,
     /// Those that the selector names.
-    labelled: Seen<Lease>,
+    labelled: Seen,
 }
 
 impl Known {
@@ -148,25 +149,19 @@ impl Known {
 }
 
 /// What one watch has shown.
-pub(crate) struct Seen<K> {
-    now: BTreeMap<LeaseKey, K>,
-    listed: BTreeMap<LeaseKey, K>,
+#[derive(Default)]
+pub(crate) struct Seen {
+    now: BTreeMap<LeaseKey, NotedLease>,
+    listed: BTreeMap<LeaseKey, NotedLease>,
     complete: bool,
 }
 
-impl<K> Default for Seen<K> {
-    fn default() -> Self {
-        Self {
-            now: BTreeMap::new(),
-            listed: BTreeMap::new(),
-            complete: false,
-        }
-    }
-}
-
-impl<K: ResourceExt> Seen<K> {
+impl Seen {
     /// Takes an event in. A failure is an error before the first list, and a word to be said afterwards.
-    pub(crate) fn take(&mut self, event: Option<Result<Event<K>, Error>>) -> Result<Option<String>, Error> {
+    pub(crate) fn take(
+        &mut self,
+        event: Option<Result<Event<Lease>, Error>>,
+    ) -> Result<Option<String>, Error> {
         match event {
             Some(Ok(event)) => self.apply(event),
             Some(Err(error)) if self.complete => return Ok(Some(error.to_string())),
@@ -188,16 +183,16 @@ impl<K: ResourceExt> Seen<K> {
     }
 
     /// What there is now.
-    pub(crate) fn objects(&self) -> impl Iterator<Item = &K> {
+    pub(crate) fn objects(&self) -> impl Iterator<Item = &NotedLease> {
         self.now.values()
     }
 
-    pub(crate) fn apply(&mut self, event: Event<K>) {
-        let key = |lease: &K| LeaseKey::new(&lease.namespace().unwrap_or_default(), &lease.name_any());
+    pub(crate) fn apply(&mut self, event: Event<Lease>) {
+        let key = |lease: &Lease| LeaseKey::new(&lease.namespace().unwrap_or_default(), &lease.name_any());
         match event {
             Event::Init => self.listed.clear(),
             Event::InitApply(lease) => {
-                self.listed.insert(key(&lease), lease);
+                self.listed.insert(key(&lease), lease.into());
             }
             Event::InitDone => {
                 self.now = std::mem::take(&mut self.listed);
@@ -206,7 +201,7 @@ impl<K: ResourceExt> Seen<K> {
             // The heartbeats of nodes change all the time and are nobody's election.
             Event::Apply(lease) if !may_be_leader_lease(&key(&lease)) => {}
             Event::Apply(lease) => {
-                self.now.insert(key(&lease), lease);
+                self.now.insert(key(&lease), lease.into());
             }
             Event::Delete(lease) => {
                 self.now.remove(&key(&lease));

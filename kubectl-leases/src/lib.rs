@@ -20,7 +20,7 @@ pub mod follow;
 pub mod forecast;
 pub mod happenings;
 pub mod moment;
-mod noted;
+pub mod noted;
 pub mod output;
 mod steer;
 pub mod survey;

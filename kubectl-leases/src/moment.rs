@@ -12,11 +12,12 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use election_core::Wall;
-use k8s_openapi::api::coordination::v1::Lease;
 use k8s_openapi::jiff::Timestamp;
 use k8s_openapi::jiff::fmt::rfc2822::DateTimeParser;
 use serde::Serialize;
 use tokio::time::Instant;
+
+use crate::noted::NotedLease;
 
 /// Where the time of a [`Moment`] comes from.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
@@ -41,7 +42,7 @@ pub struct Moment {
 impl Moment {
     /// By the server's time, else by the newest renewal.
     #[must_use]
-    pub fn of<'a>(server: Option<Wall>, leases: impl IntoIterator<Item = &'a Lease>) -> Self {
+    pub fn of<'a>(server: Option<Wall>, leases: impl IntoIterator<Item = &'a NotedLease>) -> Self {
         if server.is_some() {
             return Self {
                 now: server,
@@ -50,7 +51,7 @@ impl Moment {
         }
         let renewals = leases
             .into_iter()
-            .filter_map(|lease| lease.spec.as_ref()?.renew_time.as_ref());
+            .filter_map(|noted| noted.lease.spec.as_ref()?.renew_time.as_ref());
         let newest = renewals
             .map(|time| Wall::from_micros(time.0.as_microsecond()))
             .max();
@@ -119,7 +120,7 @@ impl ServerClock {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use k8s_openapi::api::coordination::v1::LeaseSpec;
+    use k8s_openapi::api::coordination::v1::{Lease, LeaseSpec};
     use k8s_openapi::apimachinery::pkg::apis::meta::v1::MicroTime;
 
     #[tokio::test(start_paused = true)]
@@ -141,15 +142,16 @@ mod tests {
     fn without_a_date_the_newest_renewal_counts() {
         let renewed = |micros| {
             let renew_time = Some(MicroTime(Timestamp::from_microsecond(micros).unwrap()));
-            Lease {
-                spec: Some(LeaseSpec {
-                    renew_time,
-                    ..LeaseSpec::default()
-                }),
+            let spec = LeaseSpec {
+                renew_time,
+                ..LeaseSpec::default()
+            };
+            NotedLease::from(Lease {
+                spec: Some(spec),
                 ..Lease::default()
-            }
+            })
         };
-        let leases = [renewed(7), renewed(9), Lease::default()];
+        let leases = [renewed(7), renewed(9), Lease::default().into()];
         let newest = Moment::of(None, &leases);
         assert_eq!(
             (newest.now, newest.source),

@@ -21,7 +21,7 @@ use k8s_openapi::jiff::Timestamp;
 
 use crate::cluster::Error;
 use crate::moment::Moment;
-use crate::noted::Noted;
+use crate::noted::{Noted, NotedLease};
 use crate::view::LeaseStatus;
 use crate::words::since;
 
@@ -100,23 +100,25 @@ pub struct Survey {
 impl Survey {
     /// Sorts the Leases. `strategy` is that of leases that ask for none.
     #[must_use]
-    pub fn new<'a>(leases: impl IntoIterator<Item = &'a Lease>, moment: Moment, strategy: Strategy) -> Self {
+    pub fn new<'a>(
+        leases: impl IntoIterator<Item = &'a NotedLease>,
+        moment: Moment,
+        strategy: Strategy,
+    ) -> Self {
         let rules = Rules {
             strategy,
             ..Rules::default()
         };
         let mut survey = Self::empty(moment, rules);
-        for lease in leases {
+        for NotedLease { lease, noted } in leases {
             match wire::read(lease) {
                 Some(Item::Identity(identity)) => {
-                    let noted = Noted::of(lease);
-                    survey.noted.insert(identity.key.clone(), noted);
+                    survey.noted.insert(identity.key.clone(), *noted);
                     survey.add(identity);
                 }
                 Some(Item::Leader(leader)) => {
                     let meta = &lease.metadata;
                     let asked = asked(lease);
-                    let noted = Noted::of(lease);
                     survey.leaders.insert(
                         leader.key.clone(),
                         Leader {
@@ -124,7 +126,7 @@ impl Survey {
                             created: meta.creation_timestamp.as_ref().map(wall),
                             deleted: meta.deletion_timestamp.as_ref().map(wall),
                             finalizers: meta.finalizers.clone().unwrap_or_default(),
-                            noted,
+                            noted: *noted,
                             asked,
                         },
                     );

@@ -13,6 +13,7 @@ use crate::connection::{Connection, Place, Session};
 use crate::electors::Electors;
 use crate::explain::{explain, print_next};
 use crate::moment::{Moment, Stopwatch, local_wall};
+use crate::noted::NotedLease;
 use crate::output::{ObjectFormat, object};
 use crate::steer::{Plan, Wish, plan};
 use crate::survey::{Survey, rfc3339, whole_second};
@@ -227,7 +228,7 @@ const ATTEMPTS: u32 = 5;
 
 /// The leases at one moment.
 pub(crate) struct Seen {
-    leases: Vec<Lease>,
+    leases: Vec<NotedLease>,
     strategy: Strategy,
     pub(crate) survey: Survey,
 }
@@ -249,7 +250,8 @@ impl Seen {
         let is = |lease: &&Lease| {
             lease.name_any() == key.name() && lease.namespace().as_deref() == Some(key.namespace())
         };
-        self.leases.iter().find(is).ok_or_else(|| Error::NotFound {
+        let mut leases = self.leases.iter().map(|noted| &noted.lease);
+        leases.find(is).ok_or_else(|| Error::NotFound {
             namespace: key.namespace().to_owned(),
             name: key.name().to_owned(),
         })
@@ -264,9 +266,12 @@ impl Seen {
         electors: Electors,
         err: &mut impl Write,
     ) -> Result<(), Error> {
-        let is = |lease: &&Lease| lease.uid() != after.uid();
-        let leases: Vec<&Lease> = self.leases.iter().filter(is).chain([after]).collect();
-        let survey = Survey::new(leases, self.survey.moment(), self.strategy);
+        let after = NotedLease::from(after.clone());
+        let others = self
+            .leases
+            .iter()
+            .filter(|noted| noted.lease.uid() != after.lease.uid());
+        let survey = Survey::new(others.chain([&after]), self.survey.moment(), self.strategy);
         let down = electors.are_down();
         let explained = explain(&survey, key, electors, &[]);
         let status = self.survey.status(key);

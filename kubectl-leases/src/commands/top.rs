@@ -9,7 +9,6 @@ use crossterm::event::{Event as Input, EventStream, KeyCode, KeyEvent, KeyEventK
 use election_core::{LeaseKey, Strategy};
 use futures::future::{Fuse, FusedFuture};
 use futures::{FutureExt, StreamExt};
-use k8s_openapi::api::coordination::v1::Lease;
 use tokio::time::MissedTickBehavior;
 
 use super::steering::Steering;
@@ -90,7 +89,7 @@ impl Top {
         let mut moments = tokio::time::interval(MOMENT);
         // A machine that slept draws once, not for each second that it missed.
         moments.set_missed_tick_behavior(MissedTickBehavior::Delay);
-        let (mut seen, mut count) = (Seen::<Lease>::default(), 0_u32);
+        let (mut seen, mut count) = (Seen::default(), 0_u32);
         // Requests run beside the keys: a server that hangs is shown, and left with `q`.
         let mut asked = pin!(Fuse::terminated());
         let mut stepped_down = pin!(Fuse::terminated());
@@ -158,7 +157,7 @@ impl Top {
         }
     }
 
-    fn look(&self, cluster: &Cluster, seen: &Seen<Lease>, model: &mut Model) {
+    fn look(&self, cluster: &Cluster, seen: &Seen, model: &mut Model) {
         let moment = Moment::of(cluster.clock.now(), seen.objects());
         model.look(Survey::new(seen.objects(), moment, self.strategy));
     }

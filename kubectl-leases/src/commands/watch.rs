@@ -76,7 +76,7 @@ pub(crate) async fn watch(
 ) -> Result<(), Error> {
     let mut events = pin!(cluster.watch());
     let mut ticks = tokio::time::interval(Duration::from_secs(1));
-    let (mut seen, mut memory, stopwatch) = (Seen::<Lease>::default(), Memory::default(), Stopwatch::start());
+    let (mut seen, mut memory, stopwatch) = (Seen::default(), Memory::default(), Stopwatch::start());
     let mut complaint = String::new();
     loop {
         let happened = tokio::select! {
@@ -115,7 +115,7 @@ pub(crate) async fn watch(
     }
 }
 
-fn happened(memory: &mut Memory, now: Duration, seen: &Seen<Lease>, event: &Event<Lease>) -> Vec<Happening> {
+fn happened(memory: &mut Memory, now: Duration, seen: &Seen, event: &Event<Lease>) -> Vec<Happening> {
     let relevant = |lease: &Lease| wire::read(lease).filter(Memory::concerns);
     match event {
         Event::Init => Vec::new(),
@@ -137,7 +137,7 @@ fn happened(memory: &mut Memory, now: Duration, seen: &Seen<Lease>, event: &Even
 }
 
 /// Leases that nobody renewed in time: that is seen on nothing but the clock.
-fn expired(memory: &mut Memory, now: Duration, cluster: &Cluster, seen: &Seen<Lease>) -> Vec<Happening> {
+fn expired(memory: &mut Memory, now: Duration, cluster: &Cluster, seen: &Seen) -> Vec<Happening> {
     let survey = look(cluster, seen);
     let held = survey.leader_leases().filter(|lease| {
         lease.state() == LeaseState::Held && Memory::concerns(&Item::Leader((*lease).clone()))
@@ -148,7 +148,7 @@ fn expired(memory: &mut Memory, now: Duration, cluster: &Cluster, seen: &Seen<Le
         .collect()
 }
 
-fn look(cluster: &Cluster, seen: &Seen<Lease>) -> Survey {
+fn look(cluster: &Cluster, seen: &Seen) -> Survey {
     let moment = Moment::of(cluster.clock.now(), seen.objects());
     Survey::new(seen.objects(), moment, Strategy::default())
 }

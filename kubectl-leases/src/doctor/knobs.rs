@@ -4,17 +4,17 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use election_core::{LeaseKey, LeaseSeconds, ParseTimingError, Timing, TimingError, wire};
-use k8s_openapi::api::coordination::v1::Lease;
 
 use super::{Finding, Severity};
+use crate::noted::NotedLease;
 use crate::survey::Survey;
 
 /// What each candidate has noted; those that noted nothing are not in it.
 pub(crate) struct Noted(BTreeMap<LeaseKey, Result<Timing, ParseTimingError>>);
 
 impl Noted {
-    pub(crate) fn of(leases: &[Lease], survey: &Survey) -> Self {
-        let noted = leases.iter().filter_map(|lease| {
+    pub(crate) fn of(leases: &[NotedLease], survey: &Survey) -> Self {
+        let noted = leases.iter().filter_map(|NotedLease { lease, .. }| {
             let meta = &lease.metadata;
             let key = LeaseKey::new(meta.namespace.as_deref()?, meta.name.as_deref()?);
             survey.identity_lease(&key)?;

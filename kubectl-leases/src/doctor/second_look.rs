@@ -224,6 +224,7 @@ impl Looking {
 mod tests {
     use super::*;
     use crate::moment::Moment;
+    use crate::noted::NotedLease;
     use election_core::Strategy;
     use serde_json::{Value, json};
 
@@ -245,7 +246,8 @@ mod tests {
     }
 
     fn looking(before: &[Lease]) -> Looking {
-        let survey = Survey::new(before, Moment::of(None, before), Strategy::default());
+        let before: Vec<_> = before.iter().cloned().map(NotedLease::from).collect();
+        let survey = Survey::new(&before, Moment::of(None, &before), Strategy::default());
         Looking::new(&survey, None)
     }
 

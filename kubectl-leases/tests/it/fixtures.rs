@@ -4,6 +4,7 @@ use election_core::{Strategy, Timing, Wall};
 use k8s_openapi::api::coordination::v1::Lease;
 use k8s_openapi::jiff::{SignedDuration, Timestamp};
 use kubectl_leases::moment::{Moment, TimeSource};
+use kubectl_leases::noted::NotedLease;
 use kubectl_leases::survey::Survey;
 use serde_json::{Value, json};
 
@@ -23,7 +24,11 @@ pub(crate) fn moment() -> Moment {
 }
 
 pub(crate) fn survey(leases: &[Lease]) -> Survey {
-    Survey::new(leases, moment(), Strategy::default())
+    Survey::new(&noted_leases(leases), moment(), Strategy::default())
+}
+
+pub(crate) fn noted_leases(leases: &[Lease]) -> Vec<NotedLease> {
+    leases.iter().cloned().map(NotedLease::from).collect()
 }
 
 fn lease(key: &str, version: u32, annotations: Value, spec: Value) -> Lease {

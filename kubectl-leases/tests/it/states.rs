@@ -4,8 +4,8 @@ use kubectl_leases::view::LeaseStatus;
 use serde_json::json;
 
 use crate::fixtures::{
-    blanked, candidate, deleting, fresh, hand_written, held, noted, offered, ordinary, released, sample,
-    survey,
+    blanked, candidate, deleting, fresh, hand_written, held, noted, noted_leases, offered, ordinary,
+    released, sample, survey,
 };
 use k8s_openapi::api::coordination::v1::Lease;
 
@@ -212,7 +212,7 @@ fn without_a_time_nobody_counts_as_silent() {
         now: None,
         source: TimeSource::Unknown,
     };
-    let status = Survey::new(&sample(), timeless, Strategy::default())
+    let status = Survey::new(&noted_leases(&sample()), timeless, Strategy::default())
         .one(&"kube-system/sample-controller".parse().unwrap())
         .unwrap();
     assert_eq!(
