@@ -115,8 +115,8 @@ impl Replicas {
                 namespace.map_or(ELECTORS_LEASE.0, String::as_str),
                 &self.leader_elect_resource_name,
             ),
-            identity: None,
             timing,
+            ..LeaderElection::default()
         };
         self.leader_elect.then_some(election)
     }

@@ -39,6 +39,6 @@ mod scopes;
 mod turns;
 
 pub use once::{SurveyError, act_once, survey};
-pub use options::{Error, LeaderElection, LeaderElectionError, Options};
+pub use options::{Error, LeaderElection, LeaderElectionError, Options, Spawner};
 pub use report::{CandidateReport, LeaseReport, RefusalReport, Report};
 pub use run::run;

@@ -1,12 +1,14 @@
 //! What an elector is told, and which contradictions it refuses.
 
+use std::fmt;
 use std::sync::Arc;
 use std::sync::atomic::AtomicUsize;
 use std::time::Duration;
 
-use candidate::{Identity, LeaseKey, Timing};
+use candidate::{Identity, Incarnation, LeaseKey, Timing};
 use election_core::elector::Rules;
 use election_core::{ELECTORS_LEASE, TimingError};
+use futures::future::BoxFuture;
 use tokio::sync::watch;
 
 /// How an elector behaves.
@@ -51,6 +53,32 @@ pub struct LeaderElection {
     pub identity: Option<Identity>,
     /// When a replica that is silent is replaced.
     pub timing: Timing,
+    /// The process that this replica is; for simulations, which have no randomness. Default: a fresh UUID.
+    pub incarnation: Option<Incarnation>,
+    /// What starts the task of the election among electors; for simulations, as [`candidate::Builder::spawner`]. Default:
+    /// `tokio::spawn`.
+    pub spawner: Option<Spawner>,
+}
+
+/// Starts tasks.
+#[derive(Clone)]
+pub struct Spawner(Arc<dyn Fn(BoxFuture<'static, ()>) + Send + Sync>);
+
+impl Spawner {
+    /// Starts each task with `spawn`.
+    pub fn new(spawn: impl Fn(BoxFuture<'static, ()>) + Send + Sync + 'static) -> Self {
+        Self(Arc::new(spawn))
+    }
+
+    pub(crate) fn spawn(&self, task: BoxFuture<'static, ()>) {
+        (self.0)(task);
+    }
+}
+
+impl fmt::Debug for Spawner {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Spawner").finish_non_exhaustive()
+    }
 }
 
 impl Default for LeaderElection {
@@ -60,6 +88,8 @@ impl Default for LeaderElection {
             lease: LeaseKey::new(namespace, name),
             identity: None,
             timing: Timing::default(),
+            incarnation: None,
+            spawner: None,
         }
     }
 }

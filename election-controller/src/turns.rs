@@ -33,13 +33,13 @@ pub(crate) struct Turns {
 impl Turns {
     pub(crate) fn new(client: kube::Client, election: LeaderElection, clock: SharedClock) -> Self {
         let (leave, left) = oneshot::channel();
-        let part = Part::Joins(Joiner {
+        let part = Part::Joins(Box::new(Joiner {
             client,
             election,
             clock,
             left: left.map(drop).boxed().shared(),
             told: String::new(),
-        });
+        }));
         Self {
             turns: stream::unfold(part, Part::next).boxed(),
             leave: Some(leave),
@@ -63,7 +63,7 @@ impl Turns {
 
 /// What the part of an elector consists of at the moment.
 enum Part {
-    Joins(Joiner),
+    Joins(Box<Joiner>),
     Waits(Candidate),
     Acts(Candidate, BoxFuture<'static, EndReason>),
     Over,
@@ -142,17 +142,23 @@ impl Joiner {
 
     fn builder(&self) -> Builder {
         let election = &self.election;
-        let builder = Candidate::builder(self.client.clone(), election.lease.clone())
+        let mut builder = Candidate::builder(self.client.clone(), election.lease.clone())
             // Two that act do no harm, and a cold start should not wait.
             .direct_assuming_unheld()
             .timing(election.timing)
             .overrun(Overrun::Report)
             .clock(self.clock.clone())
             .shutdown_on(self.left.clone());
-        match &election.identity {
-            Some(identity) => builder.identity(identity.clone()),
-            None => builder,
+        if let Some(identity) = &election.identity {
+            builder = builder.identity(identity.clone());
         }
+        if let Some(incarnation) = &election.incarnation {
+            builder = builder.incarnation(incarnation.clone());
+        }
+        if let Some(spawner) = election.spawner.clone() {
+            builder = builder.spawner(move |task| spawner.spawn(task));
+        }
+        builder
     }
 }
 
