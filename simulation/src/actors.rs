@@ -1,20 +1,18 @@
 //! What the simulated processes run: the real elector, the real candidate, and the work of a leader.
 
 use std::collections::BTreeMap;
-use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
 
 use candidate::clock::{Clock, SharedClock};
 use candidate::{Candidate, Health, Identity, Leadership, LeaseKey, Overrun, TermWatch, Timing, Version};
-use election_controller::Options;
-use election_core::{ELECTORS_LEASE, ElectorTiming, FencingToken, LeaseSeconds, Revision};
+use election_controller::{LeaderElection, Options, Spawner};
+use election_core::{ElectorTiming, FencingToken, LeaseSeconds, Revision};
 use k8s_openapi::api::core::v1::ConfigMap;
 use kube::Api;
 use kube::api::PostParams;
 use tokio::sync::{oneshot, watch};
 
-use crate::class::Class;
 use crate::host::Process;
 use crate::ledger::{Grant, Pid, Term};
 use crate::road::Road;
@@ -261,55 +259,15 @@ pub(crate) async fn elector(
     };
     options.rules.timing = timing;
     options.request_deadline = timing.lease_duration.duration() * 4 / 25;
-    let (client, clock) = (place.road.client(), place.clock.clone());
-    let taking = turns.map(|timing| {
-        let (acts, acting) = watch::channel(false);
-        options.acting = Some(acting);
-        take_turns(place.clone(), timing, incarnation, acts)
+    let tasks = place.process.clone();
+    options.leader_election = turns.map(|timing| LeaderElection {
+        identity: Some(Identity::new(&place.name)),
+        timing,
+        incarnation: Some(incarnation.into()),
+        spawner: Some(Spawner::new(move |task| tasks.spawn(task))),
+        ..LeaderElection::default()
     });
-    let electing = election_controller::run(client, options, clock, std::future::pending());
-    let ended = match taking {
-        None => electing.await,
-        Some(taking) => {
-            let (mut electing, mut taking) = (pin!(electing), pin!(taking));
-            tokio::select! {
-                biased;
-                ended = &mut electing => ended,
-                () = &mut taking => electing.await,
-            }
-        }
-    };
+    let (client, clock) = (place.road.client(), place.clock.clone());
+    let ended = election_controller::run(client, options, clock, std::future::pending()).await;
     place.shared.say(format_args!("{} ends: {ended:?}", place.name));
-}
-
-/// The election among electors: what `election_controller` does itself when it is told to, with the tasks of a process that
-/// can be stopped and crashed.
-async fn take_turns(place: Place, timing: Timing, incarnation: String, acts: watch::Sender<bool>) {
-    let (shared, name, tasks) = (&place.shared, &place.name, place.process.clone());
-    let (namespace, lease) = ELECTORS_LEASE;
-    let clock: SharedClock = place.clock.clone();
-    let joined = Candidate::builder(place.road.client(), LeaseKey::new(namespace, lease))
-        .direct_assuming_unheld()
-        .identity(Identity::new(name))
-        .timing(timing)
-        .overrun(Overrun::Report)
-        .incarnation(incarnation)
-        .clock(clock)
-        .work_client(place.road.client())
-        .spawner(move |task| tasks.spawn(task))
-        .shutdown_on(std::future::pending())
-        .join()
-        .await;
-    let mut candidate = match joined {
-        Ok(candidate) => candidate,
-        Err(error) => return shared.say(format_args!("{name} cannot take part: {error}")),
-    };
-    while let Ok(Some(leadership)) = candidate.lead().await {
-        shared.count(Class::Turns);
-        shared.say(format_args!("{name} acts"));
-        acts.send_replace(true);
-        leadership.ended().await;
-        acts.send_replace(false);
-        shared.say(format_args!("{name} stands by"));
-    }
 }

@@ -9,7 +9,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use candidate::clock::Clock;
-use election_core::{FencingToken, IdentityLease, LeaderLease, LeaseKey, LeaseState, Mono, Versions};
+use election_core::{FencingToken, IdentityLease, LeaderLease, LeaseKey, LeaseState, Mono, Record, Versions};
 
 use crate::time::MachineClock;
 
@@ -146,6 +146,8 @@ pub(crate) struct Ledger {
     pub(crate) elector_writes: u64,
     /// Writes of the leaders' work that landed.
     pub(crate) acts: u64,
+    /// Of the electors that take turns, whose turn it was last.
+    pub(crate) turn: Option<Record>,
 }
 
 impl Ledger {

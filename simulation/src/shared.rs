@@ -271,7 +271,11 @@ impl Shared {
                     return ledger.broken("server", at, "the answer to a write is no lease");
                 };
                 ledger.lease_landed(at, author, &lease);
+                let turn = ledger.turn_begins(&lease);
                 drop(ledger);
+                if turn {
+                    self.count(Class::Turns);
+                }
                 self.say(format_args!("server: {name} wrote {}", Shown(&lease)));
             }
             Subject::Work(key) => {

@@ -104,6 +104,23 @@ impl Ledger {
         }
     }
 
+    /// Whether an elector begins its turn with this write: it holds the electors' own lease in a term of its own.
+    pub(crate) fn turn_begins(&mut self, lease: &Lease) -> bool {
+        if lease.metadata.name.as_deref() != Some(ELECTORS_LEASE.1) {
+            return false;
+        }
+        let Some(LeaderLease { record: is, .. }) = wire::read_leader(lease) else {
+            return false;
+        };
+        let term = |record: &Record| (record.holder.clone(), record.acquire_time);
+        let goes_on = self.turn.as_ref().map(term) == Some(term(&is));
+        let begins = is.state() == LeaseState::Held && !goes_on;
+        if begins {
+            self.turn = Some(is);
+        }
+        begins
+    }
+
     /// A lease was deleted.
     pub(crate) fn lease_gone(&mut self, key: &LeaseKey) {
         if let Some(book) = self.leases.get_mut(key) {
@@ -377,6 +394,28 @@ mod tests {
             Some("S4"),
             "nobody claims"
         );
+    }
+
+    #[test]
+    fn a_turn_is_counted_when_another_elector_holds_their_lease_or_the_same_one_anew() {
+        let of_electors = |mut spec: Value, acquired: &str| {
+            spec["acquireTime"] = acquired.into();
+            let mut lease = leader("u", &spec, &json!({}));
+            lease.metadata.name = Some(ELECTORS_LEASE.1.to_owned());
+            lease
+        };
+        let later = "2026-01-01T11:00:01.000001Z";
+        let mut ledger = Ledger::default();
+        for (lease, begins) in [
+            (leader("u", &held("alpha", 1), &json!({})), false),
+            (of_electors(held("alpha", 1), TIME), true),
+            (of_electors(held("alpha", 1), TIME), false),
+            (of_electors(held("", 1), TIME), false),
+            (of_electors(held("alpha", 1), later), true),
+            (of_electors(held("bravo", 2), later), true),
+        ] {
+            assert_eq!(ledger.turn_begins(&lease), begins, "{lease:?}");
+        }
     }
 
     #[test]
