@@ -82,33 +82,58 @@ pub(crate) async fn list(
     if let Version::NotOlderThan(revision) | Version::Exact(revision) = version {
         wait_for(plane, revision).await?;
     }
-    page_after(plane, resource, selector, version, (after.as_ref(), limit))
+    // Which objects a selector takes is only known when it has looked at them.
+    let most = (limit > 0 && selector.is_empty()).then_some(limit);
+    let rest = snapshot(plane, resource, version, after.as_ref(), most)?;
+    Ok(page(resource, selector, rest, limit))
 }
 
-/// One page of the objects after a key. The store is locked for as long as a page takes, however many objects there are.
-fn page_after(
+/// What comes after a key.
+struct Rest {
+    /// The revision that it is of.
+    revision: u64,
+    /// In order; as many as were asked for.
+    objects: Vec<Arc<Stored>>,
+    /// How many there are beside those.
+    left: usize,
+}
+
+impl Rest {
+    /// The first `most` objects, or all; those that are left are only counted.
+    fn of<'a>(revision: u64, mut rest: impl Iterator<Item = &'a Arc<Stored>>, most: Option<usize>) -> Self {
+        let objects = rest.by_ref().take(most.unwrap_or(usize::MAX)).cloned().collect();
+        let left = rest.count();
+        Self {
+            revision,
+            objects,
+            left,
+        }
+    }
+}
+
+/// The objects after a key: `most` of them, or all. The store is locked meanwhile, so nothing is done with them here.
+fn snapshot(
     plane: &Plane,
     resource: &Resource,
-    selector: &Selector,
     version: Version,
-    (after, limit): (Option<&Key>, usize),
-) -> Result<Page, Failure> {
+    after: Option<&Key>,
+    most: Option<usize>,
+) -> Result<Rest, Failure> {
     let namespace = resource.namespace.as_deref();
     plane.store.read(|state| {
         let table = state.table(&resource.kind.table);
         match (version, table) {
             (Version::Newest | Version::NotOlderThan(_), table) => {
                 let rest = table.into_iter().flat_map(|table| table.rest(namespace, after));
-                Ok(page(resource, selector, state.revision(), rest, limit))
+                Ok(Rest::of(state.revision(), rest, most))
             }
             (Version::Exact(revision), Some(table)) => {
-                let rest = table
-                    .rest_at(revision, namespace, after)
-                    .ok_or_else(|| expired(after))?;
-                Ok(page(resource, selector, revision, rest, limit))
+                let rest = table.rest_at(revision, namespace, after);
+                let rest = rest.ok_or_else(|| expired(after))?;
+                Ok(Rest::of(revision, rest, most))
             }
             (Version::Exact(revision), None) if revision >= state.floor() => {
-                Ok(page(resource, selector, revision, [].into_iter(), limit))
+                Ok(Rest::of(revision, [].into_iter(), most))
             }
             (Version::Exact(_), None) => Err(expired(after)),
         }
@@ -133,21 +158,21 @@ fn expired(after: Option<&Key>) -> Failure {
     }
 }
 
-fn page<'a>(
-    resource: &Resource,
-    selector: &Selector,
-    revision: u64,
-    mut rest: impl Iterator<Item = &'a Arc<Stored>>,
-    limit: usize,
-) -> Page {
+fn page(resource: &Resource, selector: &Selector, rest: Rest, limit: usize) -> Page {
     let kind = &resource.kind;
-    let mut selected = rest.by_ref().filter(|object| selector.matches(kind, object));
+    let Rest {
+        revision,
+        objects,
+        left,
+    } = rest;
+    let mut selected = objects
+        .into_iter()
+        .filter(|object| selector.matches(kind, object));
     let objects: Vec<_> = match limit {
-        0 => selected.by_ref().cloned().collect(),
-        limit => selected.by_ref().take(limit).cloned().collect(),
+        0 => selected.by_ref().collect(),
+        limit => selected.by_ref().take(limit).collect(),
     };
-    let more = selected.next().is_some();
-    let remaining = if more { 1 + rest.count() } else { 0 };
+    let more = left > 0 || selected.next().is_some();
     let mut metadata = json!({"resourceVersion": revision.to_string()});
     if kind.custom {
         metadata["continue"] = "".into();
@@ -159,7 +184,7 @@ fn page<'a>(
         };
         metadata["continue"] = goes_on.token().into();
         if selector.is_empty() {
-            metadata["remainingItemCount"] = remaining.into();
+            metadata["remainingItemCount"] = left.into();
         }
     }
     Page { objects, metadata }

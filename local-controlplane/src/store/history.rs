@@ -98,7 +98,7 @@ impl History {
     }
 
     /// The objects as they were at `revision`, in order: `today`'s, which are all whose keys are `wanted`, in order, with later
-    /// events undone. Whoever takes only some of them pays for these and for the events, not for the whole table.
+    /// events undone. Both are merged while they are read: the table is neither copied nor sorted.
     pub(crate) fn rewind<'a>(
         &'a self,
         today: impl Iterator<Item = &'a Arc<Stored>>,
