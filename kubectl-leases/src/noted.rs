@@ -6,11 +6,12 @@
 //! The fields themselves are most of a Lease and are never kept: a [`NotedLease`] has what they say instead.
 
 use std::collections::BTreeMap;
+use std::fmt;
 
-use election_core::Wall;
+use election_core::{Wall, wire};
 use k8s_openapi::api::coordination::v1::{Lease, LeaseSpec};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::{ManagedFieldsEntry, ObjectMeta, OwnerReference, Time};
-use serde::de::IgnoredAny;
+use serde::de::{DeserializeSeed, IgnoredAny, MapAccess, SeqAccess, Visitor};
 use serde::{Deserialize, Deserializer};
 
 /// A Lease without `metadata.managedFields`, and what these say.
@@ -21,6 +22,19 @@ pub struct NotedLease {
     pub(crate) noted: Noted,
 }
 
+impl NotedLease {
+    /// The lease with a change that nobody has made yet. What was noted stands, except of a hold that is another one.
+    pub(crate) fn with_change(&self, lease: Lease) -> Self {
+        let hold = |lease: &Lease| lease.metadata.annotations.as_ref()?.get(wire::HOLD).cloned();
+        let mut noted = self.noted;
+        if hold(&lease) != hold(&self.lease) {
+            noted.hold = None;
+        }
+        Self { lease, noted }
+    }
+}
+
+/// From a Lease as a server tells it. One without managed fields, which a server may leave out, has nothing noted.
 impl From<Lease> for NotedLease {
     fn from(mut lease: Lease) -> Self {
         let entries = lease.metadata.managed_fields.take();
@@ -32,6 +46,7 @@ impl From<Lease> for NotedLease {
 impl<'de> Deserialize<'de> for NotedLease {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         let Object { metadata, spec } = Object::deserialize(deserializer)?;
+        let metadata = metadata.unwrap_or_default();
         let noted = Noted::of(metadata.managed_fields.into_iter().flatten());
         let metadata = ObjectMeta {
             annotations: metadata.annotations,
@@ -79,15 +94,15 @@ impl Noted {
             let Some(time) = entry.time.map(|time| wall(&time)) else {
                 continue;
             };
-            let fields = entry.fields.unwrap_or_default();
+            let fields = entry.fields;
             last(&mut noted.written, time);
-            if fields.spec.renew_time {
+            if fields.renew_time {
                 last(&mut noted.renewed, time);
             }
-            if fields.metadata.annotations.hold {
+            if fields.hold {
                 first(&mut noted.hold, time);
             }
-            if fields.metadata.annotations.end_of_term {
+            if fields.end_of_term {
                 first(&mut noted.end_of_term, time);
             }
         }
@@ -102,8 +117,7 @@ fn wall(time: &Time) -> Wall {
 /// A Lease as it is read: all of it but the managed fields, of which only what is asked.
 #[derive(Deserialize)]
 struct Object {
-    #[serde(default)]
-    metadata: Metadata,
+    metadata: Option<Metadata>,
     spec: Option<LeaseSpec>,
 }
 
@@ -131,64 +145,169 @@ struct Metadata {
 #[derive(Deserialize)]
 struct Entry {
     time: Option<Time>,
-    #[serde(rename = "fieldsV1")]
-    fields: Option<Fields>,
+    #[serde(rename = "fieldsV1", default)]
+    fields: Fields,
 }
 
 impl From<ManagedFieldsEntry> for Entry {
     fn from(entry: ManagedFieldsEntry) -> Self {
+        let fields = entry.fields_v1.map(|fields| Fields::deserialize(&fields.0));
         Self {
             time: entry.time,
-            // Fields of another form are nobody's.
-            fields: entry
-                .fields_v1
-                .and_then(|fields| Fields::deserialize(&fields.0).ok()),
+            fields: fields.and_then(Result::ok).unwrap_or_default(),
         }
     }
 }
 
 /// Whether the fields of a Lease that are asked for are among those of one writer.
-#[derive(Debug, Default, Deserialize, PartialEq)]
-#[serde(default)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 struct Fields {
-    #[serde(rename = "f:metadata")]
-    metadata: MetadataFields,
-    #[serde(rename = "f:spec")]
-    spec: SpecFields,
-}
-
-#[derive(Debug, Default, Deserialize, PartialEq)]
-#[serde(default)]
-struct MetadataFields {
-    #[serde(rename = "f:annotations")]
-    annotations: AnnotationFields,
-}
-
-#[derive(Debug, Default, Deserialize, PartialEq)]
-#[serde(default)]
-struct AnnotationFields {
-    #[serde(rename = "f:coordinated-election.io/hold", deserialize_with = "there")]
+    renew_time: bool,
     hold: bool,
-    #[serde(rename = "f:coordination.k8s.io/end-of-term", deserialize_with = "there")]
     end_of_term: bool,
 }
 
-#[derive(Debug, Default, Deserialize, PartialEq)]
-#[serde(default)]
-struct SpecFields {
-    #[serde(rename = "f:renewTime", deserialize_with = "there")]
-    renew_time: bool,
+impl<'de> Deserialize<'de> for Fields {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let mut fields = Self::default();
+        let below = Below {
+            level: Level::All,
+            fields: &mut fields,
+        };
+        below.deserialize(deserializer)?;
+        Ok(fields)
+    }
 }
 
-/// What stands below a field is not looked at.
-fn there<'de, D: Deserializer<'de>>(deserializer: D) -> Result<bool, D::Error> {
-    IgnoredAny::deserialize(deserializer).map(|_| true)
+/// How deep among the fields something stands.
+#[derive(Clone, Copy)]
+enum Level {
+    All,
+    Metadata,
+    Annotations,
+    Spec,
+}
+
+/// What a name at a level stands for.
+enum Named {
+    Level(Level),
+    RenewTime,
+    Hold,
+    EndOfTerm,
+    Other,
+}
+
+impl Level {
+    fn named(self, field: &str) -> Named {
+        let Some(field) = field.strip_prefix("f:") else {
+            return Named::Other;
+        };
+        match (self, field) {
+            (Self::All, "metadata") => Named::Level(Self::Metadata),
+            (Self::All, "spec") => Named::Level(Self::Spec),
+            (Self::Metadata, "annotations") => Named::Level(Self::Annotations),
+            (Self::Spec, "renewTime") => Named::RenewTime,
+            (Self::Annotations, wire::HOLD) => Named::Hold,
+            (Self::Annotations, wire::END_OF_TERM) => Named::EndOfTerm,
+            _ => Named::Other,
+        }
+    }
+}
+
+impl<'de> DeserializeSeed<'de> for Level {
+    type Value = Named;
+
+    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<Named, D::Error> {
+        deserializer.deserialize_str(self)
+    }
+}
+
+impl Visitor<'_> for Level {
+    type Value = Named;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("the name of a field")
+    }
+
+    fn visit_str<E>(self, field: &str) -> Result<Named, E> {
+        Ok(self.named(field))
+    }
+}
+
+/// Reads what stands at a level. What has another form than fields have is nobody's, and no reason not to read the Lease.
+struct Below<'a> {
+    level: Level,
+    fields: &'a mut Fields,
+}
+
+impl<'de> DeserializeSeed<'de> for Below<'_> {
+    type Value = ();
+
+    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<(), D::Error> {
+        deserializer.deserialize_any(self)
+    }
+}
+
+impl<'de> Visitor<'de> for Below<'_> {
+    type Value = ();
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("anything")
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut fields: A) -> Result<(), A::Error> {
+        while let Some(named) = fields.next_key_seed(self.level)? {
+            if let Named::Level(level) = named {
+                fields.next_value_seed(Below {
+                    level,
+                    fields: self.fields,
+                })?;
+                continue;
+            }
+            fields.next_value::<IgnoredAny>()?;
+            match named {
+                Named::RenewTime => self.fields.renew_time = true,
+                Named::Hold => self.fields.hold = true,
+                Named::EndOfTerm => self.fields.end_of_term = true,
+                Named::Level(_) | Named::Other => {}
+            }
+        }
+        Ok(())
+    }
+
+    fn visit_seq<A: SeqAccess<'de>>(self, mut items: A) -> Result<(), A::Error> {
+        while items.next_element::<IgnoredAny>()?.is_some() {}
+        Ok(())
+    }
+
+    fn visit_unit<E>(self) -> Result<(), E> {
+        Ok(())
+    }
+
+    fn visit_bool<E>(self, _: bool) -> Result<(), E> {
+        Ok(())
+    }
+
+    fn visit_i64<E>(self, _: i64) -> Result<(), E> {
+        Ok(())
+    }
+
+    fn visit_u64<E>(self, _: u64) -> Result<(), E> {
+        Ok(())
+    }
+
+    fn visit_f64<E>(self, _: f64) -> Result<(), E> {
+        Ok(())
+    }
+
+    fn visit_str<E>(self, _: &str) -> Result<(), E> {
+        Ok(())
+    }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use election_core::wire;
     use serde_json::{Value, json};
 
     const SECOND: i64 = 1_000_000;
@@ -267,8 +386,72 @@ mod tests {
     }
 
     #[test]
+    fn fields_of_another_form_are_nobodys_and_the_lease_is_read() {
+        let written = Noted {
+            written: Some(Wall::from_micros(9 * SECOND)),
+            ..Noted::default()
+        };
+        for odd in [
+            json!(null),
+            json!("text"),
+            json!(["f:spec"]),
+            json!(true),
+            json!(7),
+            json!(-7),
+            json!(0.5),
+        ] {
+            for fields in [
+                odd.clone(),
+                json!({"f:spec": odd, "f:metadata": odd}),
+                json!({"f:metadata": {"f:annotations": odd, "f:spec": {"f:renewTime": {}}}}),
+                json!({"spec": {"f:renewTime": odd}}),
+            ] {
+                assert_eq!(
+                    read(&lease(&json!([entry(9, &fields)]))).noted,
+                    written,
+                    "{fields}"
+                );
+            }
+            // What stands below a field is not looked at.
+            let renewed = json!({"f:spec": {"f:renewTime": odd}});
+            let noted = read(&lease(&json!([entry(9, &renewed)]))).noted;
+            assert_eq!(noted.renewed, written.written, "{odd}");
+        }
+    }
+
+    #[test]
+    fn a_change_that_is_not_made_leaves_what_was_noted_but_for_another_hold() {
+        let asked = |hold: Option<&str>| {
+            let mut lease = Lease::default();
+            let notes = hold.map(|hold| (wire::HOLD.to_owned(), hold.to_owned()));
+            lease.metadata.annotations = Some(notes.into_iter().collect());
+            lease
+        };
+        let noted = Noted {
+            written: Some(Wall::from_micros(1)),
+            renewed: Some(Wall::from_micros(2)),
+            hold: Some(Wall::from_micros(3)),
+            end_of_term: Some(Wall::from_micros(4)),
+        };
+        let before = NotedLease {
+            lease: asked(Some("600s")),
+            noted,
+        };
+        assert_eq!(before.with_change(asked(Some("600s"))).noted, noted);
+        for other in [None, Some("60s")] {
+            let changed = before.with_change(asked(other)).noted;
+            assert_eq!(changed, Noted { hold: None, ..noted }, "{other:?}");
+        }
+    }
+
+    #[test]
     fn a_lease_may_have_next_to_nothing() {
-        let object = json!({"metadata": {"name": "n"}});
-        assert_eq!(read(&object).noted, Noted::default());
+        for object in [
+            json!({"metadata": {"name": "n"}}),
+            json!({"metadata": null}),
+            json!({}),
+        ] {
+            assert_eq!(read(&object).noted, Noted::default(), "{object}");
+        }
     }
 }

@@ -266,12 +266,19 @@ impl Seen {
         electors: Electors,
         err: &mut impl Write,
     ) -> Result<(), Error> {
-        let after = NotedLease::from(after.clone());
-        let others = self
+        let (before, others): (Vec<_>, Vec<_>) = self
             .leases
             .iter()
-            .filter(|noted| noted.lease.uid() != after.lease.uid());
-        let survey = Survey::new(others.chain([&after]), self.survey.moment(), self.strategy);
+            .partition(|noted| noted.lease.uid() == after.uid());
+        let changed: Vec<_> = before
+            .iter()
+            .map(|before| before.with_change(after.clone()))
+            .collect();
+        let survey = Survey::new(
+            others.into_iter().chain(&changed),
+            self.survey.moment(),
+            self.strategy,
+        );
         let down = electors.are_down();
         let explained = explain(&survey, key, electors, &[]);
         let status = self.survey.status(key);

@@ -13,7 +13,7 @@ use kube::api::{ListParams, Patch, PatchParams};
 use local_controlplane::simulate_wall;
 use serde_json::json;
 
-use crate::fixtures::{candidate, electors, hand_written, held, ordinary, released};
+use crate::fixtures::{candidate, electors, hand_written, held, noted, ordinary, released};
 use crate::stage::{Ended, Stage, apply, documented, now};
 
 const DEMO: &str = "default/demo";
@@ -89,6 +89,27 @@ async fn what_would_come_of_it_is_said_before() {
         "nothing was kept"
     );
     assert_eq!(events(&stage).await, [""; 0]);
+}
+
+#[tokio::test]
+async fn a_hold_that_stands_goes_on_in_what_is_said_before() {
+    let on_hold = held(DEMO, "alpha", 4, json!({wire::HOLD: "7200s"}));
+    let stage = Stage::with(vec![
+        electors(2),
+        noted(on_hold, wire::HOLD, 7_000),
+        candidate("default/alpha", DEMO, "1.30", "1.30", 20),
+        candidate("default/bravo", DEMO, "1.29", "1.29", 12),
+    ])
+    .await;
+    let mut screens = String::new();
+    for args in [
+        "pin demo bravo --dry-run=client",
+        "hold demo --for 1h --dry-run=client",
+    ] {
+        screens += &screen(&stage, args).await;
+        screens.push('\n');
+    }
+    insta::assert_snapshot!(screens);
 }
 
 #[tokio::test]
