@@ -85,7 +85,7 @@ pub enum Class {
     Joins,
     /// A candidate leaves in order.
     Leaves,
-    /// The electors take turns: one acts, the others stand by until it is silent or has left.
+    /// The electors take turns: one acts, the others stand by until it is silent.
     Turns,
     /// An election without an elector: candidates in direct mode take a lease by themselves.
     Direct,
